@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DMA-BUF heaps: the registry of heaps and their character devices
+ *
+ * A heap is a &struct device of class dma_heap with a character device. Its
+ * name is the device's name, its reference count the device's: the registry
+ * holds one reference, every open file (through the cdev) and every
+ * dma_heap_find() one more. Heaps are never taken away again, as a node that
+ * user space has open cannot be revoked.
+ *
+ * heap_list_lock makes checking a name and publishing it one step. The core
+ * knows names and flags; pages, scatterlists and dma_buf_ops are the heap's.
+ */
+
+#define pr_fmt(fmt) "dma_heap: " fmt
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/dma-heap.h>
+
+#define DMA_HEAP_MINORS	128
+
+/**
+ * struct dma_heap - a heap user space and drivers can allocate from
+ * @dev: the device; owns the name and the reference count
+ * @cdev: the node below /dev/dma_heap/
+ * @node: entry in heap_list, protected by heap_list_lock
+ * @ops: operations of the heap
+ * @priv: for the heap's own use
+ */
+struct dma_heap {
+	struct device dev;
+	struct cdev cdev;
+	struct list_head node;
+	const struct dma_heap_ops *ops;
+	void *priv;
+};
+
+static LIST_HEAD(heap_list);
+static DEFINE_MUTEX(heap_list_lock);
+static DEFINE_IDA(dma_heap_minors);
+static dev_t dma_heap_devt;
+
+static char *dma_heap_devnode(const struct device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "dma_heap/%s", dev_name(dev));
+}
+
+static const struct class dma_heap_class = {
+	.name = "dma_heap",
+	.devnode = dma_heap_devnode,
+};
+
+static int dma_heap_open(struct inode *inode, struct file *file)
+{
+	file->private_data = container_of(inode->i_cdev, struct dma_heap, cdev);
+
+	return nonseekable_open(inode, file);
+}
+
+static long dma_heap_ioctl_alloc(struct dma_heap *heap,
+				 struct dma_heap_allocation_data __user *arg,
+				 size_t size)
+{
+	struct dma_heap_allocation_data data = {};
+	struct dma_buf *dmabuf;
+	int fd;
+
+	if (copy_from_user(&data, arg, size))
+		return -EFAULT;
+
+	if (data.fd)
+		return -EINVAL;
+
+	/* Longer than this kernel can address */
+	if (data.len != (size_t)data.len)
+		return -ENOMEM;
+
+	dmabuf = dma_heap_buffer_alloc(heap, data.len, data.fd_flags,
+				       data.heap_flags);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+
+	fd = get_unused_fd_flags(data.fd_flags);
+	if (fd < 0)
+		goto err_put_dmabuf;
+
+	/*
+	 * Once installed, the descriptor belongs to user space and cannot be
+	 * taken back: the caller has to know its number before.
+	 */
+	if (put_user(fd, &arg->fd)) {
+		put_unused_fd(fd);
+		fd = -EFAULT;
+		goto err_put_dmabuf;
+	}
+
+	fd_install(fd, dmabuf->file);
+
+	return 0;
+
+err_put_dmabuf:
+	dma_buf_put(dmabuf);
+	return fd;
+}
+
+static long dma_heap_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	size_t size = min_t(size_t, _IOC_SIZE(cmd),
+			    sizeof(struct dma_heap_allocation_data));
+
+	/*
+	 * The number alone selects the command, whatever the size of the
+	 * argument; but it has to go both ways and be long enough to tell the
+	 * caller about the descriptor.
+	 */
+	if (_IOC_NR(cmd) != _IOC_NR(DMA_HEAP_IOCTL_ALLOC) ||
+	    _IOC_DIR(cmd) != _IOC_DIR(DMA_HEAP_IOCTL_ALLOC) ||
+	    size < offsetofend(struct dma_heap_allocation_data, fd))
+		return -EINVAL;
+
+	return dma_heap_ioctl_alloc(file->private_data, (void __user *)arg,
+				    size);
+}
+
+static const struct file_operations dma_heap_fops = {
+	.owner = THIS_MODULE,
+	.open = dma_heap_open,
+	.unlocked_ioctl = dma_heap_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct dma_heap *dma_heap_lookup(const char *name)
+{
+	struct dma_heap *heap;
+
+	lockdep_assert_held(&heap_list_lock);
+
+	list_for_each_entry(heap, &heap_list, node)
+		if (!strcmp(dev_name(&heap->dev), name))
+			return heap;
+
+	return NULL;
+}
+
+static void dma_heap_release(struct device *dev)
+{
+	kfree(container_of(dev, struct dma_heap, dev));
+}
+
+/* The name becomes a file name in /dev/dma_heap and in sysfs */
+static bool dma_heap_name_valid(const char *name)
+{
+	size_t len;
+
+	if (!name)
+		return false;
+
+	len = strnlen(name, DMA_HEAP_NAME_MAX + 1);
+
+	return len && len <= DMA_HEAP_NAME_MAX && !strchr(name, '/') &&
+	       strcmp(name, ".") && strcmp(name, "..");
+}
+
+static int dma_heap_publish(struct dma_heap *heap)
+{
+	int minor, ret;
+
+	lockdep_assert_held(&heap_list_lock);
+
+	if (dma_heap_lookup(dev_name(&heap->dev)))
+		return -EEXIST;
+
+	minor = ida_alloc_max(&dma_heap_minors, DMA_HEAP_MINORS - 1, GFP_KERNEL);
+	if (minor < 0)
+		return minor;
+
+	heap->dev.devt = MKDEV(MAJOR(dma_heap_devt), minor);
+	ret = cdev_device_add(&heap->cdev, &heap->dev);
+	if (ret) {
+		ida_free(&dma_heap_minors, minor);
+		return ret;
+	}
+
+	list_add_tail(&heap->node, &heap_list);
+
+	return 0;
+}
+
+/**
+ * dma_heap_add - add a heap and its device node
+ * @exp_info: name, operations and private data of the heap
+ *
+ * Once this returns, and possibly before, user space allocates from the heap.
+ * There is no way back: add the heap as the last step of an initialisation
+ * that can fail, and let neither the operations nor the module that has them
+ * go away.
+ *
+ * The name is copied. It must be unique, no longer than DMA_HEAP_NAME_MAX and
+ * fit for a file name.
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: The heap, or an ERR_PTR(): -EINVAL for a bad name or missing
+ * operations, -EEXIST if there is a heap of that name, -ENOSPC if there are as
+ * many heaps as there can be, -ENOMEM, or what adding the device gave.
+ */
+struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
+{
+	struct dma_heap *heap;
+	int ret;
+
+	if (!dma_heap_name_valid(exp_info->name)) {
+		pr_err("a heap needs a name of 1 to %d characters without '/'\n",
+		       DMA_HEAP_NAME_MAX);
+		return ERR_PTR(-EINVAL);
+	}
+
+	if (!exp_info->ops || !exp_info->ops->allocate) {
+		pr_err("heap %s has no allocate operation\n", exp_info->name);
+		return ERR_PTR(-EINVAL);
+	}
+
+	heap = kzalloc(sizeof(*heap), GFP_KERNEL);
+	if (!heap)
+		return ERR_PTR(-ENOMEM);
+
+	heap->ops = exp_info->ops;
+	heap->priv = exp_info->priv;
+	cdev_init(&heap->cdev, &dma_heap_fops);
+	device_initialize(&heap->dev);
+	heap->dev.class = &dma_heap_class;
+	heap->dev.release = dma_heap_release;
+
+	ret = dev_set_name(&heap->dev, "%s", exp_info->name);
+	if (ret)
+		goto err_put_device;
+
+	/* Only the CPU's view matters: whatever it can address is reachable */
+	ret = dma_coerce_mask_and_coherent(&heap->dev, DMA_BIT_MASK(64));
+	if (ret)
+		goto err_put_device;
+
+	mutex_lock(&heap_list_lock);
+	ret = dma_heap_publish(heap);
+	mutex_unlock(&heap_list_lock);
+	if (ret)
+		goto err_put_device;
+
+	return heap;
+
+err_put_device:
+	put_device(&heap->dev);
+	pr_err("cannot add heap %s: %pe\n", exp_info->name, ERR_PTR(ret));
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_add, DMA_BUF_HEAP);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* Only for tests: they know that nobody has the node open */
+void dma_heap_del(struct dma_heap *heap)
+{
+	mutex_lock(&heap_list_lock);
+	list_del(&heap->node);
+	mutex_unlock(&heap_list_lock);
+
+	cdev_device_del(&heap->cdev, &heap->dev);
+	ida_free(&dma_heap_minors, MINOR(heap->dev.devt));
+	put_device(&heap->dev);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_del, DMA_BUF_HEAP);
+#endif
+
+/**
+ * dma_heap_get_drvdata - private data of a heap
+ * @heap: the heap
+ *
+ * Context: Any.
+ *
+ * Return: The priv pointer given to dma_heap_add().
+ */
+void *dma_heap_get_drvdata(struct dma_heap *heap)
+{
+	return heap->priv;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_get_drvdata, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_get_name - name of a heap
+ * @heap: the heap
+ *
+ * Context: Any.
+ *
+ * Return: The name, which lives as long as the heap.
+ */
+const char *dma_heap_get_name(struct dma_heap *heap)
+{
+	return dev_name(&heap->dev);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_get_name, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_get_dev - device of a heap
+ * @heap: the heap
+ *
+ * The device has a DMA mask of 64 bits, so that a heap can have the caches of
+ * its memory maintained through the DMA API.
+ *
+ * Context: Any.
+ *
+ * Return: The device, without a reference of its own: it lives as long as the
+ * heap.
+ */
+struct device *dma_heap_get_dev(struct dma_heap *heap)
+{
+	return &heap->dev;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_get_dev, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_find - get the heap of a given name
+ * @name: name of the heap
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: The heap with a reference to be dropped by dma_heap_put(), or NULL
+ * if there is no such heap.
+ */
+struct dma_heap *dma_heap_find(const char *name)
+{
+	struct dma_heap *heap;
+
+	/* What is on the list has the registry's reference: never zero */
+	mutex_lock(&heap_list_lock);
+	heap = dma_heap_lookup(name);
+	if (heap)
+		get_device(&heap->dev);
+	mutex_unlock(&heap_list_lock);
+
+	return heap;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_find, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_put - drop a reference got from dma_heap_find()
+ * @heap: the heap
+ *
+ * Context: Process context, may sleep.
+ */
+void dma_heap_put(struct dma_heap *heap)
+{
+	put_device(&heap->dev);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_put, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_alloc - allocate a dma-buf from a heap
+ * @heap: the heap
+ * @len: bytes wanted, rounded up to whole pages
+ * @fd_flags: O_CLOEXEC and access mode, for when the buffer gets a descriptor
+ * @heap_flags: subset of DMA_HEAP_VALID_HEAP_FLAGS
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: A zeroed dma-buf, or an ERR_PTR(): -EINVAL for a length of zero, one
+ * that wraps around when rounded up, or unknown flags; otherwise what the heap
+ * gave, -ENOMEM or -EINTR for a killed task.
+ */
+struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
+				      u32 fd_flags, u64 heap_flags)
+{
+	if (fd_flags & ~DMA_HEAP_VALID_FD_FLAGS ||
+	    heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS)
+		return ERR_PTR(-EINVAL);
+
+	/* Zero also if it wrapped around */
+	len = PAGE_ALIGN(len);
+	if (!len)
+		return ERR_PTR(-EINVAL);
+
+	return heap->ops->allocate(heap, len, fd_flags, heap_flags);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_alloc, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_free - drop a buffer got from dma_heap_buffer_alloc()
+ * @dmabuf: the buffer
+ *
+ * The memory goes back to its heap with the last reference, which need not be
+ * this one.
+ *
+ * Context: Process context, may sleep.
+ */
+void dma_heap_buffer_free(struct dma_buf *dmabuf)
+{
+	dma_buf_put(dmabuf);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_free, DMA_BUF_HEAP);
+
+static int __init dma_heap_init(void)
+{
+	int ret;
+
+	ret = alloc_chrdev_region(&dma_heap_devt, 0, DMA_HEAP_MINORS, "dma_heap");
+	if (ret)
+		return ret;
+
+	ret = class_register(&dma_heap_class);
+	if (ret)
+		unregister_chrdev_region(dma_heap_devt, DMA_HEAP_MINORS);
+
+	return ret;
+}
+subsys_initcall(dma_heap_init);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_DMA_HEAP_H
+#define _LINUX_DMA_HEAP_H
+
+#include <linux/kconfig.h>
+#include <linux/types.h>
+
+struct device;
+struct dma_buf;
+struct dma_heap;
+
+/* Longest name of a heap, without the terminating NUL */
+#define DMA_HEAP_NAME_MAX	63
+
+/**
+ * struct dma_heap_ops - what a heap does
+ */
+struct dma_heap_ops {
+	/**
+	 * @allocate:
+	 *
+	 * Create a dma-buf of @len zeroed bytes. The core has checked all
+	 * arguments: @len is a non-zero multiple of PAGE_SIZE, the flags are
+	 * valid. The new dma-buf is open for nobody else yet, so the heap may
+	 * still drop it, but it must not touch it once it has returned it.
+	 *
+	 * Context: Process context of the allocating task, no lock held. May
+	 * sleep, and should give up with -EINTR when a fatal signal is pending.
+	 *
+	 * Return: The dma-buf, or an ERR_PTR(): -ENOMEM if the heap has no
+	 * such memory.
+	 */
+	struct dma_buf *(*allocate)(struct dma_heap *heap, unsigned long len,
+				    u32 fd_flags, u64 heap_flags);
+};
+
+/**
+ * struct dma_heap_export_info - description of a heap to add
+ * @name: name of the device node, copied by dma_heap_add()
+ * @ops: operations of the heap; must stay around forever
+ * @priv: for the heap's own use, see dma_heap_get_drvdata()
+ */
+struct dma_heap_export_info {
+	const char *name;
+	const struct dma_heap_ops *ops;
+	void *priv;
+};
+
+struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info);
+void *dma_heap_get_drvdata(struct dma_heap *heap);
+const char *dma_heap_get_name(struct dma_heap *heap);
+struct device *dma_heap_get_dev(struct dma_heap *heap);
+
+struct dma_heap *dma_heap_find(const char *name);
+void dma_heap_put(struct dma_heap *heap);
+struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
+				      u32 fd_flags, u64 heap_flags);
+void dma_heap_buffer_free(struct dma_buf *dmabuf);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+void dma_heap_del(struct dma_heap *heap);
+#endif
+
+#endif /* _LINUX_DMA_HEAP_H */
