@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of the registry of DMA-BUF heaps
+ *
+ * The ioctl and opening the device node are not here: they need user space, and
+ * kselftests in tools/testing/selftests/dmabuf-heaps/ to test them.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/kref.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <uapi/linux/dma-heap.h>
+
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include "heap_test_helpers.h"
+
+#define MAX_HEAPS	128
+#define NAME		"kunit-heap"
+
+/**
+ * struct mock_heap - private data of the mock heap
+ * @ret: what it gives instead of a buffer
+ * @calls: how often allocate was called
+ * @len: length it was last called with
+ * @fd_flags: flags it was last called with
+ * @heap_flags: flags it was last called with
+ */
+struct mock_heap {
+	struct dma_buf *ret;
+	unsigned int calls;
+	unsigned long len;
+	u32 fd_flags;
+	u64 heap_flags;
+};
+
+static struct dma_buf *mock_heap_allocate(struct dma_heap *heap,
+					  unsigned long len, u32 fd_flags,
+					  u64 heap_flags)
+{
+	struct mock_heap *mock = dma_heap_get_drvdata(heap);
+
+	mock->calls++;
+	mock->len = len;
+	mock->fd_flags = fd_flags;
+	mock->heap_flags = heap_flags;
+
+	return mock->ret;
+}
+
+static const struct dma_heap_ops mock_heap_ops = {
+	.allocate = mock_heap_allocate,
+};
+
+static int dma_heap_test_init(struct kunit *test)
+{
+	struct mock_heap *mock;
+
+	mock = kunit_kzalloc(test, sizeof(*mock), GFP_KERNEL);
+	if (!mock)
+		return -ENOMEM;
+
+	mock->ret = ERR_PTR(-ENOMEM);
+	test->priv = mock;
+
+	return 0;
+}
+
+static struct dma_heap *mock_heap_add(struct kunit *test, const char *name)
+{
+	return heap_test_add(test, name, &mock_heap_ops, test->priv);
+}
+
+static unsigned int heap_refs(struct dma_heap *heap)
+{
+	return kref_read(&dma_heap_get_dev(heap)->kobj.kref);
+}
+
+/* A heap is found by its name, which stays what it was */
+static void dma_heap_test_add_find(struct kunit *test)
+{
+	char name[] = NAME;
+	struct dma_heap *heap, *found;
+
+	heap = mock_heap_add(test, name);
+	name[0] = 'X';
+
+	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), NAME);
+	KUNIT_EXPECT_NULL(test, dma_heap_find(name));
+
+	found = dma_heap_find(NAME);
+	KUNIT_ASSERT_PTR_EQ(test, found, heap);
+	dma_heap_put(found);
+
+	heap_test_del(test, heap);
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+}
+
+static void dma_heap_test_find_unknown(struct kunit *test)
+{
+	mock_heap_add(test, NAME);
+
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME "2"));
+	KUNIT_EXPECT_NULL(test, dma_heap_find("kunit"));
+	KUNIT_EXPECT_NULL(test, dma_heap_find(""));
+}
+
+static void dma_heap_test_drvdata(struct kunit *test)
+{
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	struct dma_heap *other;
+
+	other = heap_test_add(test, NAME "2", &mock_heap_ops, NULL);
+
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), test->priv);
+	KUNIT_EXPECT_NULL(test, dma_heap_get_drvdata(other));
+}
+
+/* Caches are maintained on this device, wherever the memory is */
+static void dma_heap_test_dev(struct kunit *test)
+{
+	struct device *dev = dma_heap_get_dev(mock_heap_add(test, NAME));
+
+	KUNIT_EXPECT_STREQ(test, dev_name(dev), NAME);
+	KUNIT_EXPECT_STREQ(test, dev->class->name, "dma_heap");
+	KUNIT_EXPECT_NE(test, MAJOR(dev->devt), 0);
+	KUNIT_ASSERT_NOT_NULL(test, dev->dma_mask);
+	KUNIT_EXPECT_EQ(test, dma_get_mask(dev), DMA_BIT_MASK(64));
+	KUNIT_EXPECT_EQ(test, dev->coherent_dma_mask, DMA_BIT_MASK(64));
+}
+
+/* The first heap of a name stays, and stays usable */
+static void dma_heap_test_clash(struct kunit *test)
+{
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	struct dma_heap *other, *found;
+	unsigned int refs = heap_refs(heap);
+
+	other = heap_test_try_add(test, NAME, &mock_heap_ops, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, other, ERR_PTR(-EEXIST));
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), refs);
+
+	found = dma_heap_find(NAME);
+	KUNIT_ASSERT_PTR_EQ(test, found, heap);
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(found), test->priv);
+	dma_heap_put(found);
+
+	/* A name that is free again can be taken again */
+	heap_test_del(test, heap);
+	mock_heap_add(test, NAME);
+}
+
+static const struct dma_heap_name_case {
+	const char *desc;
+	const char *name;
+	int ret;
+} dma_heap_name_cases[] = {
+	{ "none", NULL, -EINVAL },
+	{ "empty", "", -EINVAL },
+	{ "this directory", ".", -EINVAL },
+	{ "parent directory", "..", -EINVAL },
+	{ "slash alone", "/", -EINVAL },
+	{ "slash within", "kunit/heap", -EINVAL },
+	{ "slash at the end", "kunit-heap/", -EINVAL },
+	{ "64 characters",
+	  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	  -EINVAL },
+	{ "63 characters",
+	  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde",
+	  0 },
+	{ "one character", "k", 0 },
+	{ "dots within", "k..", 0 },
+	{ "three dots", "...", 0 },
+	{ "percent sign", "kunit%s%d", 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(dma_heap_name, dma_heap_name_cases, desc);
+
+static void dma_heap_test_name(struct kunit *test)
+{
+	const struct dma_heap_name_case *param = test->param_value;
+	struct dma_heap *heap, *found;
+
+	heap = heap_test_try_add(test, param->name, &mock_heap_ops, test->priv);
+	KUNIT_ASSERT_EQ(test, PTR_ERR_OR_ZERO(heap), param->ret);
+	if (param->ret)
+		return;
+
+	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), param->name);
+	found = dma_heap_find(param->name);
+	KUNIT_ASSERT_PTR_EQ(test, found, heap);
+	dma_heap_put(found);
+}
+
+static void dma_heap_test_ops(struct kunit *test)
+{
+	static const struct dma_heap_ops no_allocate;
+	struct dma_heap *heap;
+
+	heap = heap_test_try_add(test, NAME, NULL, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, heap, ERR_PTR(-EINVAL));
+
+	heap = heap_test_try_add(test, NAME, &no_allocate, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, heap, ERR_PTR(-EINVAL));
+
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+}
+
+static int collect_minor(struct device *dev, void *data)
+{
+	unsigned long *minors = data;
+
+	if (MINOR(dev->devt) >= MAX_HEAPS ||
+	    test_and_set_bit(MINOR(dev->devt), minors))
+		return -ERANGE;
+
+	return 0;
+}
+
+/* Check that the heaps there are have minors of their own, and count them */
+static unsigned int count_heaps(struct kunit *test, struct dma_heap *any)
+{
+	DECLARE_BITMAP(minors, MAX_HEAPS);
+	int ret;
+
+	bitmap_zero(minors, MAX_HEAPS);
+	ret = class_for_each_device(dma_heap_get_dev(any)->class, NULL, minors,
+				    collect_minor);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+
+	return bitmap_weight(minors, MAX_HEAPS);
+}
+
+static struct dma_heap *add_numbered(struct kunit *test, unsigned int n)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "kunit-%u", n);
+
+	return heap_test_try_add(test, name, &mock_heap_ops, NULL);
+}
+
+static void dma_heap_test_full(struct kunit *test)
+{
+	struct dma_heap *first = mock_heap_add(test, NAME);
+	unsigned int present = count_heaps(test, first);
+	struct dma_heap *heap = first;
+	unsigned int n;
+
+	for (n = present; n < MAX_HEAPS; n++) {
+		heap = add_numbered(test, n);
+		KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(heap), "heap %u: %pe", n,
+				       heap);
+	}
+	KUNIT_EXPECT_EQ(test, count_heaps(test, first), MAX_HEAPS);
+
+	KUNIT_EXPECT_PTR_EQ(test, add_numbered(test, n), ERR_PTR(-ENOSPC));
+
+	/* A clash is one all the same: names are looked at first */
+	KUNIT_EXPECT_PTR_EQ(test, add_numbered(test, n - 1), ERR_PTR(-EEXIST));
+
+	/* One that did not fit leaves nothing behind, one that goes a place */
+	KUNIT_EXPECT_EQ(test, count_heaps(test, first), MAX_HEAPS);
+	heap_test_del(test, heap);
+	heap = add_numbered(test, n);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	KUNIT_EXPECT_PTR_EQ(test, add_numbered(test, n + 1), ERR_PTR(-ENOSPC));
+	KUNIT_EXPECT_EQ(test, count_heaps(test, first), MAX_HEAPS);
+}
+
+/* All allocations on the way to a heap fail once, and nothing of it is left */
+static void dma_heap_test_add_faults(struct kunit *test)
+{
+	const struct dma_heap_export_info exp_info = {
+		.name = NAME,
+		.ops = &mock_heap_ops,
+	};
+	struct dma_heap *other = mock_heap_add(test, NAME "2");
+	unsigned int present = count_heaps(test, other);
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	dev_t next_devt = dma_heap_get_dev(heap)->devt;
+	unsigned int n, failed = 0;
+	bool taken;
+
+	heap_test_del(test, heap);
+	heap_test_faults_init(test);
+
+	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
+		heap_test_fault_arm(n);
+		heap = dma_heap_add(&exp_info);
+		taken = heap_test_fault_taken();
+
+		/* Some allocations can be done without, such as for uevents */
+		if (IS_ERR(heap)) {
+			KUNIT_ASSERT_TRUE(test, taken);
+			KUNIT_EXPECT_PTR_EQ(test, heap, ERR_PTR(-ENOMEM));
+			KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+			failed++;
+		} else {
+			/* No minor got lost either */
+			KUNIT_EXPECT_EQ(test, dma_heap_get_dev(heap)->devt,
+					next_devt);
+			dma_heap_del(heap);
+		}
+		KUNIT_EXPECT_EQ(test, count_heaps(test, other), present);
+
+		if (!taken)
+			break;
+	}
+
+	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
+	/* At least the heap, its name, its minor and its device */
+	KUNIT_EXPECT_GE(test, failed, 4);
+}
+
+static void dma_heap_test_refs(struct kunit *test)
+{
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	unsigned int refs = heap_refs(heap);
+
+	KUNIT_ASSERT_PTR_EQ(test, dma_heap_find(NAME), heap);
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), refs + 1);
+	KUNIT_ASSERT_PTR_EQ(test, dma_heap_find(NAME), heap);
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), refs + 2);
+
+	dma_heap_put(heap);
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), refs + 1);
+	dma_heap_put(heap);
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), refs);
+}
+
+static void (*heap_release)(struct device *dev);
+static unsigned int heap_releases;
+
+static void count_heap_release(struct device *dev)
+{
+	heap_releases++;
+	heap_release(dev);
+}
+
+/* A heap somebody has found is there until put */
+static void dma_heap_test_outlive(struct kunit *test)
+{
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	struct device *dev = dma_heap_get_dev(heap);
+
+	heap_releases = 0;
+	heap_release = dev->release;
+	KUNIT_ASSERT_NOT_NULL(test, heap_release);
+	dev->release = count_heap_release;
+
+	KUNIT_ASSERT_PTR_EQ(test, dma_heap_find(NAME), heap);
+	heap_test_del(test, heap);
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+
+	KUNIT_ASSERT_EQ(test, heap_releases, 0);
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), 1);
+	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), NAME);
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), test->priv);
+
+	dma_heap_put(heap);
+	/* CONFIG_DEBUG_KOBJECT_RELEASE puts it off */
+	if (!IS_ENABLED(CONFIG_DEBUG_KOBJECT_RELEASE))
+		KUNIT_EXPECT_EQ(test, heap_releases, 1);
+}
+
+#define ADDERS		8
+#define ADD_ROUNDS	10
+
+/**
+ * struct adder - somebody who adds a heap that others add, too
+ * @heap: what adding gave
+ * @found: what was found after that
+ */
+struct adder {
+	struct dma_heap *heap;
+	struct dma_heap *found;
+};
+
+static void adder_add(void *data)
+{
+	const struct dma_heap_export_info exp_info = {
+		.name = NAME,
+		.ops = &mock_heap_ops,
+	};
+	struct adder *adder = data;
+
+	adder->heap = dma_heap_add(&exp_info);
+	adder->found = dma_heap_find(NAME);
+}
+
+static void race_adders(struct kunit *test)
+{
+	struct heap_test_job jobs[ADDERS] = {};
+	struct adder adders[ADDERS] = {};
+	struct dma_heap *heap = NULL;
+	unsigned int i, winners = 0;
+
+	for (i = 0; i < ADDERS; i++) {
+		jobs[i].func = adder_add;
+		jobs[i].data = &adders[i];
+	}
+	heap_test_run_jobs(test, jobs, ADDERS);
+
+	for (i = 0; i < ADDERS; i++) {
+		if (IS_ERR(adders[i].heap)) {
+			KUNIT_EXPECT_PTR_EQ(test, adders[i].heap,
+					    ERR_PTR(-EEXIST));
+			continue;
+		}
+		heap = adders[i].heap;
+		winners++;
+	}
+	KUNIT_ASSERT_EQ(test, winners, 1);
+
+	/* Who lost was told that there is a heap: there must have been one */
+	for (i = 0; i < ADDERS; i++) {
+		KUNIT_EXPECT_PTR_EQ(test, adders[i].found, heap);
+		if (adders[i].found)
+			dma_heap_put(adders[i].found);
+	}
+	dma_heap_del(heap);
+}
+
+static void dma_heap_test_add_race(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < ADD_ROUNDS; i++)
+		race_adders(test);
+
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+}
+
+static const struct dma_heap_alloc_case {
+	const char *desc;
+	size_t len;
+	u32 fd_flags;
+	u64 heap_flags;
+	/* length the heap is asked for, 0 if it must not be */
+	unsigned long asked;
+} dma_heap_alloc_cases[] = {
+	{ "length 0", 0 },
+	{ "length that wraps around", SIZE_MAX },
+	{ "shortest length that wraps around", SIZE_MAX - PAGE_SIZE + 2 },
+	{ "longest length", SIZE_MAX - PAGE_SIZE + 1,
+	  .asked = SIZE_MAX - PAGE_SIZE + 1 },
+	{ "one byte", 1, .asked = PAGE_SIZE },
+	{ "one page", PAGE_SIZE, .asked = PAGE_SIZE },
+	{ "a page and a byte", PAGE_SIZE + 1, .asked = 2 * PAGE_SIZE },
+	{ "length 0 and flags", 0, O_RDWR | O_CLOEXEC },
+	{ "all valid descriptor flags", PAGE_SIZE, O_ACCMODE | O_CLOEXEC,
+	  .asked = PAGE_SIZE },
+	{ "O_CLOEXEC", PAGE_SIZE, O_CLOEXEC, .asked = PAGE_SIZE },
+	{ "O_RDWR", PAGE_SIZE, O_RDWR, .asked = PAGE_SIZE },
+	{ "O_CREAT", PAGE_SIZE, O_CREAT },
+	{ "O_NONBLOCK", PAGE_SIZE, O_RDWR | O_NONBLOCK },
+	{ "highest descriptor flag", PAGE_SIZE, BIT(31) },
+	{ "lowest heap flag", PAGE_SIZE, O_RDWR, 1 },
+	{ "heap flag 32", PAGE_SIZE, O_RDWR, BIT_ULL(32) },
+	{ "highest heap flag", PAGE_SIZE, O_RDWR, BIT_ULL(63) },
+};
+
+KUNIT_ARRAY_PARAM_DESC(dma_heap_alloc, dma_heap_alloc_cases, desc);
+
+/* Only what is right gets to the heap, and nothing of it changed on the way */
+static void dma_heap_test_alloc(struct kunit *test)
+{
+	const struct dma_heap_alloc_case *param = test->param_value;
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	struct mock_heap *mock = test->priv;
+	struct dma_buf *dmabuf;
+
+	/* An error that is nobody else's */
+	mock->ret = ERR_PTR(-EREMOTEIO);
+	dmabuf = dma_heap_buffer_alloc(heap, param->len, param->fd_flags,
+				       param->heap_flags);
+
+	if (!param->asked) {
+		KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-EINVAL));
+		KUNIT_EXPECT_EQ(test, mock->calls, 0);
+		return;
+	}
+
+	KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-EREMOTEIO));
+	KUNIT_EXPECT_EQ(test, mock->calls, 1);
+	KUNIT_EXPECT_EQ(test, mock->len, param->asked);
+	KUNIT_EXPECT_EQ(test, mock->fd_flags, param->fd_flags);
+	KUNIT_EXPECT_EQ(test, mock->heap_flags, param->heap_flags);
+}
+
+static struct sg_table *mock_buf_map(struct dma_buf_attachment *attachment,
+				     enum dma_data_direction dir)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static void mock_buf_unmap(struct dma_buf_attachment *attachment,
+			   struct sg_table *sgt, enum dma_data_direction dir)
+{
+}
+
+static void mock_buf_release(struct dma_buf *dmabuf)
+{
+	complete(dmabuf->priv);
+}
+
+static const struct dma_buf_ops mock_buf_ops = {
+	.map_dma_buf = mock_buf_map,
+	.unmap_dma_buf = mock_buf_unmap,
+	.release = mock_buf_release,
+};
+
+/* The buffer is the one the heap gave, and goes with its last reference */
+static void dma_heap_test_free(struct kunit *test)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+	DECLARE_COMPLETION_ONSTACK(released);
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+	struct mock_heap *mock = test->priv;
+	struct dma_buf *dmabuf;
+
+	exp_info.ops = &mock_buf_ops;
+	exp_info.size = PAGE_SIZE;
+	exp_info.priv = &released;
+	mock->ret = dma_buf_export(&exp_info);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mock->ret);
+
+	dmabuf = dma_heap_buffer_alloc(heap, PAGE_SIZE, O_RDWR, 0);
+	KUNIT_EXPECT_PTR_EQ(test, dmabuf, mock->ret);
+	KUNIT_EXPECT_EQ(test, file_count(mock->ret->file), 1);
+
+	get_dma_buf(mock->ret);
+	dma_heap_buffer_free(mock->ret);
+	flush_delayed_fput();
+	KUNIT_EXPECT_FALSE(test, completion_done(&released));
+	KUNIT_EXPECT_EQ(test, file_count(mock->ret->file), 1);
+
+	/* A kernel thread's last reference is dropped by a worker */
+	dma_heap_buffer_free(mock->ret);
+	flush_delayed_fput();
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&released, 10 * HZ),
+			0);
+}
+
+static struct kunit_case dma_heap_test_cases[] = {
+	KUNIT_CASE(dma_heap_test_add_find),
+	KUNIT_CASE(dma_heap_test_find_unknown),
+	KUNIT_CASE(dma_heap_test_drvdata),
+	KUNIT_CASE(dma_heap_test_dev),
+	KUNIT_CASE(dma_heap_test_clash),
+	KUNIT_CASE_PARAM(dma_heap_test_name, dma_heap_name_gen_params),
+	KUNIT_CASE(dma_heap_test_ops),
+	KUNIT_CASE(dma_heap_test_full),
+	KUNIT_CASE(dma_heap_test_add_faults),
+	KUNIT_CASE(dma_heap_test_refs),
+	KUNIT_CASE(dma_heap_test_outlive),
+	KUNIT_CASE(dma_heap_test_add_race),
+	KUNIT_CASE_PARAM(dma_heap_test_alloc, dma_heap_alloc_gen_params),
+	KUNIT_CASE(dma_heap_test_free),
+	{}
+};
+
+static struct kunit_suite dma_heap_test_suite = {
+	.name = "dma_heap",
+	.init = dma_heap_test_init,
+	.test_cases = dma_heap_test_cases,
+};
+
+kunit_test_suite(dma_heap_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the registry of DMA-BUF heaps");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS(DMA_BUF_HEAP);
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);

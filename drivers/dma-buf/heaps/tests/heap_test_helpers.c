@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Helpers shared by the KUnit suites of the DMA-BUF heaps
+ */
+
+#include <linux/completion.h>
+#include <linux/debugfs.h>
+#include <linux/dcache.h>
+#include <linux/device.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/swiotlb.h>
+#include <linux/tracepoint.h>
+#include <trace/events/dma.h>
+
+#include <kunit/device.h>
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include "heap_test_helpers.h"
+
+KUNIT_DEFINE_ACTION_WRAPPER(heap_test_del_wrapper, dma_heap_del,
+			    struct dma_heap *);
+
+/* Like dma_heap_add(), may fail */
+struct dma_heap *heap_test_try_add(struct kunit *test, const char *name,
+				   const struct dma_heap_ops *ops, void *priv)
+{
+	const struct dma_heap_export_info exp_info = {
+		.name = name,
+		.ops = ops,
+		.priv = priv,
+	};
+	struct dma_heap *heap = dma_heap_add(&exp_info);
+	int ret;
+
+	if (IS_ERR(heap))
+		return heap;
+
+	ret = kunit_add_action_or_reset(test, heap_test_del_wrapper, heap);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	return heap;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_try_add, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Like dma_heap_add(), must not fail */
+struct dma_heap *heap_test_add(struct kunit *test, const char *name,
+			       const struct dma_heap_ops *ops, void *priv)
+{
+	struct dma_heap *heap = heap_test_try_add(test, name, ops, priv);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+
+	return heap;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_add, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Remove a heap before the test ends */
+void heap_test_del(struct kunit *test, struct dma_heap *heap)
+{
+	kunit_release_action(test, heap_test_del_wrapper, heap);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_del, EXPORTED_FOR_KUNIT_TESTING);
+
+/* A device that reaches all memory, in segments of any length */
+struct device *heap_test_device(struct kunit *test, const char *name)
+{
+	struct device_dma_parameters *parms;
+	struct device *dev;
+	int ret;
+
+	/* Before the device, to be freed after it */
+	parms = kunit_kzalloc(test, sizeof(*parms), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, parms);
+
+	dev = kunit_device_register(test, name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+
+	dev->dma_parms = parms;
+	dma_set_max_seg_size(dev, UINT_MAX);
+	ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	return dev;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_device, EXPORTED_FOR_KUNIT_TESTING);
+
+static int heap_test_job_thread(void *data)
+{
+	struct heap_test_job *job = data;
+
+	wait_for_completion(job->start);
+	job->func(job->data);
+	complete(&job->done);
+
+	return 0;
+}
+
+static int heap_test_job_create(struct heap_test_job *job,
+				struct completion *start)
+{
+	struct task_struct *task;
+
+	task = kthread_create(heap_test_job_thread, job, "kunit-heap-job");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+
+	job->start = start;
+	init_completion(&job->done);
+	job->task = get_task_struct(task);
+	wake_up_process(task);
+
+	return 0;
+}
+
+/* Run all jobs at the same time, and wait until all are done */
+void heap_test_run_jobs(struct kunit *test, struct heap_test_job *jobs,
+			unsigned int count)
+{
+	DECLARE_COMPLETION_ONSTACK(start);
+	unsigned int created, i;
+
+	for (created = 0; created < count; created++)
+		if (heap_test_job_create(&jobs[created], &start))
+			break;
+
+	complete_all(&start);
+
+	for (i = 0; i < created; i++) {
+		wait_for_completion(&jobs[i].done);
+		kthread_stop_put(jobs[i].task);
+	}
+	KUNIT_ASSERT_EQ(test, created, count);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_run_jobs, EXPORTED_FOR_KUNIT_TESTING);
+
+/* The variable behind a debugfs file made for it, or NULL */
+static void *heap_test_debugfs_variable(const char *dir_name, const char *name)
+{
+	struct dentry *dir, *file;
+	void *variable = NULL;
+
+	dir = debugfs_lookup(dir_name, NULL);
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup(name, dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		variable = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return variable;
+}
+
+#ifdef CONFIG_FAULT_INJECTION
+static void heap_test_set_fail_nth(unsigned int nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+
+static unsigned int heap_test_get_fail_nth(void)
+{
+	return READ_ONCE(current->fail_nth);
+}
+#else
+static void heap_test_set_fail_nth(unsigned int nth)
+{
+}
+
+static unsigned int heap_test_get_fail_nth(void)
+{
+	return 0;
+}
+#endif
+
+struct heap_test_faults {
+	bool *ignore_reclaim;
+	unsigned long *verbose;
+	unsigned long saved_verbose;
+};
+
+static void heap_test_faults_exit(void *data)
+{
+	struct heap_test_faults *faults = data;
+
+	heap_test_set_fail_nth(0);
+	*faults->verbose = faults->saved_verbose;
+	*faults->ignore_reclaim = true;
+}
+
+/*
+ * Have failslab consider allocations that may reclaim, which it does not by
+ * default, and keep quiet. Nobody is concerned but tasks that have armed a
+ * fault. Skips the test on a kernel that cannot do this.
+ */
+void heap_test_faults_init(struct kunit *test)
+{
+	struct heap_test_faults *faults;
+	int ret;
+
+	faults = kunit_kzalloc(test, sizeof(*faults), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, faults);
+
+	if (IS_ENABLED(CONFIG_FAILSLAB)) {
+		faults->ignore_reclaim =
+			heap_test_debugfs_variable("failslab", "ignore-gfp-wait");
+		faults->verbose =
+			heap_test_debugfs_variable("failslab", "verbose");
+	}
+	if (!faults->ignore_reclaim || !faults->verbose)
+		kunit_skip(test, "needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS");
+
+	faults->saved_verbose = *faults->verbose;
+	*faults->verbose = 0;
+	*faults->ignore_reclaim = false;
+
+	ret = kunit_add_action_or_reset(test, heap_test_faults_exit, faults);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_faults_init, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Let the @nth slab allocation of this task fail, 1 is the next one */
+void heap_test_fault_arm(unsigned int nth)
+{
+	heap_test_set_fail_nth(nth);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_fault_arm, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Disarm, and tell whether there was an allocation that failed */
+bool heap_test_fault_taken(void)
+{
+	bool taken = !heap_test_get_fail_nth();
+
+	heap_test_set_fail_nth(0);
+
+	return taken;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_fault_taken, EXPORTED_FOR_KUNIT_TESTING);
+
+u32 heap_test_dma_errors(void)
+{
+	u32 *errors = heap_test_debugfs_variable("dma-api", "error_count");
+
+	return errors ? READ_ONCE(*errors) : 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_dma_errors, EXPORTED_FOR_KUNIT_TESTING);
+
+#ifdef CONFIG_SWIOTLB
+static struct io_tlb_mem *heap_test_swap_io_tlb(struct device *dev,
+						struct io_tlb_mem *mem)
+{
+	return xchg(&dev->dma_io_tlb_mem, mem);
+}
+
+static struct io_tlb_mem *heap_test_empty_io_tlb(struct kunit *test)
+{
+	struct io_tlb_mem *mem;
+
+	mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	mem->force_bounce = true;
+
+	return mem;
+}
+#else
+static struct io_tlb_mem *heap_test_swap_io_tlb(struct device *dev,
+						struct io_tlb_mem *mem)
+{
+	return NULL;
+}
+
+static struct io_tlb_mem *heap_test_empty_io_tlb(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_SWIOTLB: without, no mapping fails but with a warning");
+}
+#endif
+
+/*
+ * Whatever the device is to map has to be bounced, but there is no memory to
+ * bounce it to: all mappings fail. Skips the test on a kernel without bouncing.
+ */
+struct io_tlb_mem *heap_test_break_dma(struct kunit *test, struct device *dev)
+{
+	return heap_test_swap_io_tlb(dev, heap_test_empty_io_tlb(test));
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_break_dma, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Undo heap_test_break_dma(), whose result @mem is */
+void heap_test_repair_dma(struct device *dev, struct io_tlb_mem *mem)
+{
+	heap_test_swap_io_tlb(dev, mem);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_repair_dma, EXPORTED_FOR_KUNIT_TESTING);
+
+static void heap_test_dma_record(struct heap_test_dma_trace *trace,
+				 struct heap_test_dma_event event)
+{
+	unsigned long flags;
+
+	if (event.dev != trace->devs[0] && event.dev != trace->devs[1])
+		return;
+
+	spin_lock_irqsave(&trace->lock, flags);
+	if (trace->count < ARRAY_SIZE(trace->events))
+		trace->events[trace->count] = event;
+	trace->count++;
+	spin_unlock_irqrestore(&trace->lock, flags);
+}
+
+static void heap_test_probe_map(void *data, struct device *dev,
+				struct scatterlist *sgl, int nents, int ents,
+				enum dma_data_direction dir,
+				unsigned long attrs)
+{
+	heap_test_dma_record(data, (struct heap_test_dma_event) {
+		dev, HEAP_TEST_DMA_MAP, dir, attrs, nents });
+}
+
+static void heap_test_probe_unmap(void *data, struct device *dev,
+				  struct scatterlist *sgl, int nents,
+				  enum dma_data_direction dir,
+				  unsigned long attrs)
+{
+	heap_test_dma_record(data, (struct heap_test_dma_event) {
+		dev, HEAP_TEST_DMA_UNMAP, dir, attrs, nents });
+}
+
+static void heap_test_probe_sync_for_cpu(void *data, struct device *dev,
+					 struct scatterlist *sgl, int nents,
+					 enum dma_data_direction dir)
+{
+	heap_test_dma_record(data, (struct heap_test_dma_event) {
+		dev, HEAP_TEST_DMA_SYNC_FOR_CPU, dir, 0, nents });
+}
+
+static void heap_test_probe_sync_for_device(void *data, struct device *dev,
+					    struct scatterlist *sgl, int nents,
+					    enum dma_data_direction dir)
+{
+	heap_test_dma_record(data, (struct heap_test_dma_event) {
+		dev, HEAP_TEST_DMA_SYNC_FOR_DEVICE, dir, 0, nents });
+}
+
+/**
+ * struct heap_test_probe - one of our probes
+ * @name: trace event it is for
+ * @func: the probe
+ * @tp: the trace event's tracepoint, NULL until found
+ * @trace: where the probe records
+ */
+struct heap_test_probe {
+	const char *name;
+	void *func;
+	struct tracepoint *tp;
+	struct heap_test_dma_trace *trace;
+};
+
+/* The events are not exported to modules: they are found by name */
+static void heap_test_match_tracepoint(struct tracepoint *tp, void *data)
+{
+	struct heap_test_probe *probe = data;
+
+	if (!strcmp(tp->name, probe->name))
+		probe->tp = tp;
+}
+
+static void heap_test_probe_unregister(void *data)
+{
+	struct heap_test_probe *probe = data;
+
+	tracepoint_probe_unregister(probe->tp, probe->func, probe->trace);
+	tracepoint_synchronize_unregister();
+}
+
+static void heap_test_probe_register(struct kunit *test,
+				     struct heap_test_dma_trace *trace,
+				     const char *name, void *func)
+{
+	struct heap_test_probe *probe;
+	int ret;
+
+	probe = kunit_kzalloc(test, sizeof(*probe), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, probe);
+
+	probe->name = name;
+	probe->func = func;
+	probe->trace = trace;
+
+	for_each_kernel_tracepoint(heap_test_match_tracepoint, probe);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, probe->tp, "no trace event %s", name);
+
+	ret = tracepoint_probe_register(probe->tp, func, trace);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	ret = kunit_add_action_or_reset(test, heap_test_probe_unregister, probe);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+
+/*
+ * Start to record what the DMA API is asked to do with scatterlists for one or
+ * two devices. Skips the test on a kernel where this cannot be seen.
+ */
+struct heap_test_dma_trace *heap_test_dma_trace_start(struct kunit *test,
+						      struct device *dev0,
+						      struct device *dev1)
+{
+	struct heap_test_dma_trace *trace;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	if (!dma_dev_need_sync(dev0))
+		kunit_skip(test, "needs CONFIG_DMA_API_DEBUG on a coherent machine");
+
+	check_trace_callback_type_dma_map_sg(heap_test_probe_map);
+	check_trace_callback_type_dma_unmap_sg(heap_test_probe_unmap);
+	check_trace_callback_type_dma_sync_sg_for_cpu(heap_test_probe_sync_for_cpu);
+	check_trace_callback_type_dma_sync_sg_for_device(heap_test_probe_sync_for_device);
+
+	trace = kunit_kzalloc(test, sizeof(*trace), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, trace);
+
+	spin_lock_init(&trace->lock);
+	trace->devs[0] = dev0;
+	trace->devs[1] = dev1;
+
+	heap_test_probe_register(test, trace, "dma_map_sg",
+				 heap_test_probe_map);
+	heap_test_probe_register(test, trace, "dma_unmap_sg",
+				 heap_test_probe_unmap);
+	heap_test_probe_register(test, trace, "dma_sync_sg_for_cpu",
+				 heap_test_probe_sync_for_cpu);
+	heap_test_probe_register(test, trace, "dma_sync_sg_for_device",
+				 heap_test_probe_sync_for_device);
+
+	return trace;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_dma_trace_start, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Check that just @expected was recorded, and start anew */
+void heap_test_dma_trace_expect(struct kunit *test,
+				struct heap_test_dma_trace *trace,
+				const struct heap_test_dma_event *expected,
+				unsigned int count)
+{
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, trace->count, count);
+
+	for (i = 0; i < min(trace->count, count); i++) {
+		const struct heap_test_dma_event *event = &trace->events[i];
+
+		KUNIT_EXPECT_PTR_EQ_MSG(test, event->dev, expected[i].dev,
+					"event %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, event->op, expected[i].op,
+				    "event %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, event->dir, expected[i].dir,
+				    "event %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, event->attrs, expected[i].attrs,
+				    "event %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, event->nents, expected[i].nents,
+				    "event %u", i);
+	}
+
+	trace->count = 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_dma_trace_expect, EXPORTED_FOR_KUNIT_TESTING);
+
+MODULE_DESCRIPTION("Helpers for the KUnit tests of the DMA-BUF heaps");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF_HEAP);
