@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a successful allocation gives: size, zeroed memory, the descriptor that
+ * was asked for, in every form of the argument and from every kind of caller;
+ * and that nothing stays behind when the caller is killed or out of
+ * descriptors.
+ */
+
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "heap_fixture.h"
+
+static const struct {
+	const char *name;
+	size_t len;
+} sizes[] = {
+	{ "1", 1 },
+	{ "4K-1", KIB(4) - 1 },
+	{ "4K", KIB(4) },
+	{ "4K+1", KIB(4) + 1 },
+	{ "64K", KIB(64) },
+	{ "1M", MIB(1) },
+	{ "1080p-NV12", 1920 * 1080 * 3 / 2 },
+	{ "8M", MIB(8) },
+	{ "1080p-RGBA", 1920 * 1080 * 4 },
+	{ "32M", MIB(32) },
+	{ "4K-RGBA", 3840 * 2160 * 4 },
+	{ "256M", MIB(256) },
+};
+
+/* One allocation of a given size; the variants are all heaps by all sizes */
+FIXTURE(size)
+{
+	int heap_fd;
+	int fd;
+	int open_fds;
+	size_t aligned;
+};
+
+FIXTURE_VARIANT(size)
+{
+	const char *heap;
+	size_t len;
+};
+
+/* A heap on a small region may be unable to give that much, ever */
+static bool may_be_too_large(const char *heap, size_t len)
+{
+	if (!strcmp(heap, "system"))
+		return len / 1024 > mem_available_kib() / 2;
+
+	return len > MIB(1);
+}
+
+FIXTURE_SETUP(size)
+{
+	self->heap_fd = heap_open(variant->heap, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->heap_fd);
+	self->open_fds = open_fds();
+	self->aligned = page_align(variant->len);
+	self->fd = heap_alloc(self->heap_fd, variant->len);
+	if (self->fd == -ENOMEM && may_be_too_large(variant->heap, variant->len))
+		SKIP(return, "%s cannot give %zu bytes", variant->heap,
+		     variant->len);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(size)
+{
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(self->open_fds, open_fds());
+	EXPECT_EQ(0, close(self->heap_fd));
+}
+
+#define SIZE_TEST(name)	TEST_F_TIMEOUT(size, name, HEAP_TEST_TIMEOUT)
+
+SIZE_TEST(is_page_aligned_and_zeroed)
+{
+	void *p;
+
+	EXPECT_EQ(self->aligned, buf_size(self->fd));
+
+	p = buf_map(self->fd, self->aligned, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(-1, find_nonzero(p, self->aligned));
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, munmap(p, self->aligned));
+}
+
+SIZE_TEST(holds_data)
+{
+	void *p;
+
+	p = buf_map(self->fd, self->aligned, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	pattern_fill(p, 0, self->aligned, variant->len);
+	EXPECT_EQ(-1, pattern_check(p, 0, self->aligned, variant->len));
+	EXPECT_EQ(0, munmap(p, self->aligned));
+
+	/* Through a second mapping, which may not be at the same place */
+	p = buf_map(self->fd, self->aligned, PROT_READ);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(-1, pattern_check(p, 0, self->aligned, variant->len));
+	EXPECT_EQ(0, munmap(p, self->aligned));
+}
+
+static void fdinfo_field(int fd, const char *field, char *value, size_t size)
+{
+	char path[64], info[1024], *at;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	value[0] = '\0';
+	if (file_read(path, info, sizeof(info)))
+		return;
+
+	at = strstr(info, field);
+	if (at)
+		snprintf(value, size, "%.*s",
+			 (int)strcspn(at + strlen(field), "\n"),
+			 at + strlen(field));
+}
+
+SIZE_TEST(shows_in_fdinfo)
+{
+	char value[HEAP_NAME_SIZE];
+
+	fdinfo_field(self->fd, "\nexp_name:\t", value, sizeof(value));
+	EXPECT_STREQ(variant->heap, value);
+	fdinfo_field(self->fd, "\nsize:\t", value, sizeof(value));
+	EXPECT_EQ(self->aligned, strtoul(value, NULL, 10));
+}
+
+/* Enough buffers that what was freed has to be handed out again */
+#define DIRTY_BUFFERS	8
+
+static int fill_and_free(int heap_fd, size_t len, __u32 seed)
+{
+	int fds[DIRTY_BUFFERS], i, ret = 0;
+	void *p;
+
+	for (i = 0; i < DIRTY_BUFFERS; i++) {
+		fds[i] = heap_alloc(heap_fd, len);
+		if (fds[i] < 0) {
+			ret = fds[i];
+			break;
+		}
+		p = buf_map(fds[i], len, PROT_READ | PROT_WRITE);
+		if (p == MAP_FAILED) {
+			ret = -errno;
+			i++;
+			break;
+		}
+		pattern_fill(p, 0, len, seed);
+		munmap(p, len);
+	}
+	while (i--)
+		close(fds[i]);
+
+	return ret;
+}
+
+static long long buf_find_nonzero(int fd, size_t len)
+{
+	long long offset;
+	void *p;
+
+	p = buf_map(fd, len, PROT_READ);
+	if (p == MAP_FAILED)
+		return -errno;
+	offset = find_nonzero(p, len);
+	munmap(p, len);
+
+	return offset;
+}
+
+HEAP_TEST(reused_memory_is_zeroed)
+{
+	static const size_t lens[] = {
+		KIB(4), KIB(64), KIB(68), MIB(1), MIB(2), 3112960,
+	};
+	int round, i, j, fds[DIRTY_BUFFERS];
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		size_t len = page_align(lens[i]);
+
+		for (round = 0; round < 3; round++) {
+			ASSERT_EQ(0, fill_and_free(self->fd, len, round))
+				TH_LOG("length %zu", len);
+			for (j = 0; j < DIRTY_BUFFERS; j++) {
+				fds[j] = heap_alloc(self->fd, len);
+				ASSERT_LE(0, fds[j]);
+				EXPECT_EQ(-1, buf_find_nonzero(fds[j], len))
+					TH_LOG("length %zu", len);
+			}
+			while (j--)
+				close(fds[j]);
+		}
+	}
+}
+
+/* A smaller and a larger buffer than the one that left its data behind */
+HEAP_TEST(reused_memory_of_other_size_is_zeroed)
+{
+	static const size_t lens[] = { MIB(1), KIB(256), KIB(4), MIB(2) };
+	int i, fd;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		ASSERT_EQ(0, fill_and_free(self->fd, MIB(1), i));
+		fd = heap_alloc(self->fd, lens[i]);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-1, buf_find_nonzero(fd, lens[i]));
+		EXPECT_EQ(0, close(fd));
+	}
+}
+
+HEAP_TEST(read_only_node_can_allocate)
+{
+	int heap_fd, fd;
+
+	heap_fd = heap_open(variant->name, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, heap_fd);
+	fd = heap_alloc(heap_fd, KIB(64));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, close(heap_fd));
+
+	/* The buffer does not need the node any more */
+	EXPECT_EQ(-1, buf_find_nonzero(fd, KIB(64)));
+	EXPECT_EQ(0, close(fd));
+}
+
+HEAP_TEST(fd_flags_are_honoured)
+{
+	static const __u32 modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	int i, fd;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		fd = heap_alloc_flags(self->fd, KIB(4), modes[i]);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(modes[i], fcntl(fd, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(0, fcntl(fd, F_GETFD));
+		EXPECT_EQ(0, close(fd));
+
+		fd = heap_alloc_flags(self->fd, KIB(4), modes[i] | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(modes[i], fcntl(fd, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+		EXPECT_EQ(0, close(fd));
+	}
+}
+
+/* The largest argument an ioctl number can announce */
+#define ARG_MAX_SIZE	((1 << _IOC_SIZEBITS) - 1)
+
+static unsigned int alloc_cmd(size_t size)
+{
+	return _IOC(_IOC_READ | _IOC_WRITE, DMA_HEAP_IOC_MAGIC, 0, size);
+}
+
+/*
+ * A program built with an older or a newer header passes a shorter or longer
+ * argument. What is missing counts as zero, what is too much is left alone.
+ */
+HEAP_TEST(argument_of_any_size)
+{
+	static const size_t arg_sizes[] = {
+		12, 16, 20, 24, 25, 48, 128, 129, ARG_MAX_SIZE,
+	};
+	union {
+		struct dma_heap_allocation_data data;
+		unsigned char bytes[ARG_MAX_SIZE + 1];
+	} *arg;
+	unsigned char *expected;
+	size_t size;
+	int i, fd;
+
+	ASSERT_EQ(0xc0104800, alloc_cmd(16));
+	ASSERT_EQ(0xc0184800, DMA_HEAP_IOCTL_ALLOC);
+	ASSERT_EQ(0xc0304800, alloc_cmd(48));
+
+	arg = malloc(sizeof(*arg));
+	expected = malloc(sizeof(*arg));
+	ASSERT_NE(NULL, arg);
+	ASSERT_NE(NULL, expected);
+
+	for (i = 0; i < ARRAY_SIZE(arg_sizes); i++) {
+		size = arg_sizes[i];
+		/* Garbage in all that the command does not cover, and beyond */
+		memset(arg, 0xa5, sizeof(*arg));
+		memset(arg, 0, size < sizeof(arg->data) ? size : sizeof(arg->data));
+		arg->data.len = KIB(8) - 1;
+		if (size >= 16)
+			arg->data.fd_flags = O_RDWR;
+		memcpy(expected, arg, sizeof(*arg));
+
+		ASSERT_EQ(0, heap_ioctl(self->fd, alloc_cmd(size), arg))
+			TH_LOG("argument of %zu bytes", size);
+		fd = arg->data.fd;
+		EXPECT_EQ(KIB(8), buf_size(fd));
+		EXPECT_EQ(size >= 16 ? O_RDWR : O_RDONLY,
+			  fcntl(fd, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(0, close(fd));
+
+		/* The descriptor and nothing else was written */
+		arg->data.fd = 0;
+		EXPECT_EQ(0, memcmp(arg, expected, sizeof(*arg)))
+			TH_LOG("argument of %zu bytes", size);
+	}
+	free(expected);
+	free(arg);
+}
+
+#define THREADS		100
+#define THREAD_ROUNDS	10
+
+static pthread_barrier_t thread_barrier;
+
+struct thread_arg {
+	pthread_t thread;
+	int heap_fd;
+	unsigned int number;
+	const char *failed;
+};
+
+static const char *thread_round(int heap_fd, __u32 seed)
+{
+	static const size_t lens[] = { KIB(4), KIB(64), KIB(4), MIB(1) };
+	size_t len = lens[seed % ARRAY_SIZE(lens)];
+	const char *failed = NULL;
+	void *p;
+	int fd;
+
+	fd = heap_alloc(heap_fd, len);
+	if (fd < 0)
+		return "allocation";
+
+	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	if (p == MAP_FAILED) {
+		close(fd);
+		return "mmap";
+	}
+
+	if (find_nonzero(p, len) != -1)
+		failed = "zeroed memory";
+	pattern_fill(p, 0, len, seed);
+	sched_yield();
+	if (pattern_check(p, 0, len, seed) != -1)
+		failed = "memory of its own";
+	munmap(p, len);
+	close(fd);
+
+	return failed;
+}
+
+static void *thread_main(void *data)
+{
+	struct thread_arg *arg = data;
+	int i;
+
+	pthread_barrier_wait(&thread_barrier);
+	for (i = 0; i < THREAD_ROUNDS && !arg->failed; i++)
+		arg->failed = thread_round(arg->heap_fd, arg->number * 7 + i);
+
+	return NULL;
+}
+
+HEAP_TEST(hundred_threads)
+{
+	static struct thread_arg args[THREADS];
+	int i;
+
+	ASSERT_EQ(0, pthread_barrier_init(&thread_barrier, NULL, THREADS));
+	for (i = 0; i < THREADS; i++) {
+		args[i].heap_fd = self->fd;
+		args[i].number = i;
+		ASSERT_EQ(0, pthread_create(&args[i].thread, NULL, thread_main,
+					    &args[i]));
+	}
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(args[i].thread, NULL));
+		EXPECT_EQ(NULL, args[i].failed)
+			TH_LOG("thread %d: %s", i, args[i].failed);
+	}
+	pthread_barrier_destroy(&thread_barrier);
+}
+
+/* Also keeps a buffer open, so that the exit has one to give back */
+static void allocate_forever(int heap_fd, size_t len, int ready)
+{
+	int fd;
+
+	heap_alloc(heap_fd, MIB(1));
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	for (;;) {
+		fd = heap_alloc(heap_fd, len);
+		if (fd < 0)
+			_exit(1);
+		close(fd);
+	}
+}
+
+#define KILLS	24
+
+/*
+ * The kill lands at another point of an allocation each time. A buffer that
+ * stays behind costs up to 64 MiB, all of them more than the machine has.
+ */
+HEAP_TEST(killed_allocator_gives_all_back)
+{
+	int i, fd, status, ready[2];
+	size_t len = MIB(64);
+	long before;
+	pid_t child;
+	char byte;
+
+	while ((fd = heap_alloc(self->fd, len)) == -ENOMEM && len > MIB(1))
+		len /= 2;
+	ASSERT_LE(0, fd);
+	close(fd);
+
+	before = mem_available_kib();
+	for (i = 0; i < KILLS; i++) {
+		ASSERT_EQ(0, pipe2(ready, O_CLOEXEC));
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child)
+			allocate_forever(self->fd, len, ready[1]);
+		close(ready[1]);
+		EXPECT_EQ(1, read(ready[0], &byte, 1));
+		close(ready[0]);
+		usleep(i * 1300);
+		EXPECT_EQ(0, kill(child, SIGKILL));
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status))
+			TH_LOG("an allocation failed before the kill");
+	}
+	EXPECT_NEW_BUFFERS(0);
+	EXPECT_GT(mem_available_kib(), before - MEM_TOLERANCE_KIB);
+}
+
+#define SPARE_FDS	8
+
+HEAP_TEST(out_of_descriptors)
+{
+	struct rlimit old, limit;
+	int i, fds[SPARE_FDS], taken = 0;
+	long before;
+
+	before = mem_available_kib();
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+
+	/* The limit is on the number: there must be no hole below it */
+	fds[0] = heap_alloc(self->fd, KIB(4));
+	ASSERT_LE(0, fds[0]);
+	limit = old;
+	limit.rlim_cur = fds[0] + SPARE_FDS;
+	for (i = fds[0] + 1; i < limit.rlim_cur; i++)
+		taken += fcntl(i, F_GETFD) >= 0;
+	ASSERT_EQ(0, taken);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+
+	for (i = 1; i < SPARE_FDS; i++) {
+		fds[i] = heap_alloc(self->fd, KIB(4));
+		EXPECT_LE(0, fds[i]);
+	}
+	/* 512 MiB, should they stay behind */
+	for (i = 0; i < 512; i++) {
+		ASSERT_EQ(-EMFILE, heap_alloc(self->fd, MIB(1)))
+			TH_LOG("attempt %d", i);
+	}
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	EXPECT_NEW_BUFFERS(SPARE_FDS);
+	for (i = 0; i < SPARE_FDS; i++)
+		close(fds[i]);
+	EXPECT_NEW_BUFFERS(0);
+	EXPECT_GT(mem_available_kib(), before - MEM_TOLERANCE_KIB);
+}
+
+union fd_message {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+static int send_fd(int sock, int fd)
+{
+	struct iovec iov = { .iov_base = "", .iov_len = 1 };
+	union fd_message control = { };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int sock)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union fd_message control = { };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -EIO;
+	if (!msg.msg_controllen || control.header.cmsg_type != SCM_RIGHTS)
+		return -ENOMSG;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(int));
+
+	return fd;
+}
+
+/* The other process: allocates, fills, sends, and is gone */
+static int sender(int heap_fd, int sock, size_t len)
+{
+	void *p;
+	int fd;
+
+	fd = heap_alloc(heap_fd, len);
+	if (fd < 0)
+		return 1;
+	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	if (p == MAP_FAILED)
+		return 2;
+	if (buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
+		return 3;
+	pattern_fill(p, 0, len, 17);
+	if (buf_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE))
+		return 4;
+	if (send_fd(sock, fd))
+		return 5;
+
+	return close(fd) ? 6 : 0;
+}
+
+HEAP_TEST(passed_over_a_socket)
+{
+	const size_t len = MIB(2) + KIB(4);
+	int socks[2], status, fd;
+	pid_t child;
+	void *p;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(sender(self->fd, socks[1], len));
+	close(socks[1]);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+
+	/* All that keeps the buffer alive now is the message in the socket */
+	EXPECT_NEW_BUFFERS(1);
+	fd = receive_fd(socks[0]);
+	ASSERT_LE(0, fd);
+	close(socks[0]);
+
+	EXPECT_EQ(len, buf_size(fd));
+	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
+	EXPECT_EQ(-1, pattern_check(p, 0, len, 17));
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
+	EXPECT_EQ(0, munmap(p, len));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Sent, never received: closing the socket has to free the buffer */
+HEAP_TEST(lost_in_a_socket)
+{
+	int socks[2], status;
+	pid_t child;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(sender(self->fd, socks[1], MIB(1)));
+	close(socks[1]);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	EXPECT_EQ(0, close(socks[0]));
+}
+
+static FIXTURE_VARIANT(size) size_variant_data[HEAP_MAX * ARRAY_SIZE(sizes)];
+static struct __fixture_variant_metadata
+	size_variants[HEAP_MAX * ARRAY_SIZE(sizes)];
+
+static void register_sizes(const char *heap, int first)
+{
+	char *name;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (asprintf(&name, "%s:%s", heap, sizes[i].name) < 0)
+			exit(KSFT_FAIL);
+		size_variant_data[first + i].heap = heap;
+		size_variant_data[first + i].len = sizes[i].len;
+		size_variants[first + i].name = name;
+		size_variants[first + i].data = &size_variant_data[first + i];
+		__register_fixture_variant(&_size_fixture_object,
+					   &size_variants[first + i]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int i;
+
+	heap_tests_init();
+	for (i = 0; i < heap_count; i++)
+		register_sizes(heap_list[i], i * ARRAY_SIZE(sizes));
+
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Failing allocations inside the kernel: the first, then the second, and so on
+ * until a call has no further one. Whichever fails, the call either gets by
+ * without or gives ENOMEM, and leaves nothing behind.
+ *
+ * Needs CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_DEBUG_FS
+ * and root. What it sets below /sys/kernel/debug is set back at the end.
+ */
+
+#include "heap_fixture.h"
+
+/* Far more than a call makes; to end if the count never runs out */
+#define MAX_NTH		20000
+
+/* A page and a chunk of each order, so that orders fall back to the next */
+#define BUF_LEN		(MIB(1) + KIB(64) + KIB(4))
+#define SEED		61
+
+/*
+ * As they come, both leave out every allocation that may wait, the second also
+ * those of movable or high memory and of single pages: that is all there is.
+ * Without verbose the log is not filled with back traces.
+ */
+static struct knob {
+	const char *path;
+	const char *value;
+	char old[32];
+} knobs[] = {
+	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/failslab/cache-filter", "N" },
+	{ "/sys/kernel/debug/failslab/verbose", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+};
+
+/* Returns what of the fault injection is not there, or NULL */
+static const char *set_knobs(void)
+{
+	int i;
+
+	if (access("/proc/self/fail-nth", W_OK))
+		return "/proc/self/fail-nth";
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		if (file_read(knobs[i].path, knobs[i].old,
+			      sizeof(knobs[i].old)) ||
+		    file_write(knobs[i].path, knobs[i].value))
+			return knobs[i].path;
+	}
+
+	return NULL;
+}
+
+static void restore_knobs(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		if (knobs[i].old[0])
+			file_write(knobs[i].path, knobs[i].old);
+}
+
+/* Lets the nth allocation of the next calls of this thread fail */
+static void inject(int fail_nth, int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", nth);
+	if (pwrite(fail_nth, text, strlen(text), 0) < 0)
+		abort();
+}
+
+/* Ends that, and tells whether there were that many */
+static bool injected(int fail_nth)
+{
+	char text[16] = "";
+
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 0)
+		abort();
+	inject(fail_nth, 0);
+
+	return !atoi(text);
+}
+
+FIXTURE(fault)
+{
+	int heap_fd;
+	int fail_nth;
+	int open_fds;
+	int buffers;
+	long available;
+};
+
+FIXTURE_VARIANT(fault)
+{
+	char heap[HEAP_NAME_SIZE];
+};
+
+FIXTURE_SETUP(fault)
+{
+	const char *missing = set_knobs();
+
+	if (missing) {
+		restore_knobs();
+		SKIP(return, "cannot use %s", missing);
+	}
+	self->heap_fd = heap_open(variant->heap, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->heap_fd);
+	self->fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fail_nth);
+	self->open_fds = open_fds();
+	self->buffers = heap_buffers(variant->heap);
+	self->available = mem_available_kib();
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	restore_knobs();
+	EXPECT_EQ(self->open_fds, open_fds());
+	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
+	EXPECT_GT(mem_available_kib(), self->available - MEM_TOLERANCE_KIB);
+	close(self->fail_nth);
+	close(self->heap_fd);
+}
+
+#define FAULT_TEST(name)	TEST_F_TIMEOUT(fault, name, HEAP_TEST_TIMEOUT)
+
+/* How often to go through all failures: a leak of one buffer becomes 35 MiB */
+#define REPEAT	32
+
+/*
+ * A call under test. call() makes it and nothing else, done() looks at what it
+ * gave and undoes it; both return 0 or a descriptor, or -errno.
+ */
+struct attempt {
+	int (*call)(struct attempt *attempt);
+	int (*done)(struct attempt *attempt, int ret);
+	int fail_nth;
+	int heap_fd;
+	int fd;
+	int vgem;
+	__u32 handle;
+	size_t len;
+	void *p;
+	/* How many of the calls got by in spite of a failure, or did not */
+	int survived;
+	int failed;
+};
+
+static void one_failure(struct __test_metadata *_metadata,
+			struct attempt *attempt, int nth, bool *more)
+{
+	int ret;
+
+	inject(attempt->fail_nth, nth);
+	ret = attempt->call(attempt);
+	*more = injected(attempt->fail_nth);
+
+	if (ret < 0) {
+		EXPECT_EQ(-ENOMEM, ret);
+		EXPECT_TRUE(*more)
+			TH_LOG("failed without a reason");
+		attempt->failed++;
+		return;
+	}
+
+	EXPECT_EQ(0, attempt->done(attempt, ret));
+	attempt->survived += *more;
+}
+
+static void each_failure(struct __test_metadata *_metadata,
+			 struct attempt *attempt)
+{
+	int nth, before = open_fds();
+	bool more = true;
+
+	for (nth = 1; more; nth++) {
+		ASSERT_GT(MAX_NTH, nth);
+		one_failure(_metadata, attempt, nth, &more);
+		ASSERT_EQ(before, open_fds())
+			TH_LOG("with allocation %d failing", nth);
+	}
+}
+
+static void all_failures(struct __test_metadata *_metadata,
+			 struct attempt *attempt)
+{
+	int i;
+
+	for (i = 0; i < REPEAT; i++)
+		each_failure(_metadata, attempt);
+	TH_LOG("%zu bytes: %d allocations failed the call, %d did not",
+	       attempt->len, attempt->failed / REPEAT,
+	       attempt->survived / REPEAT);
+}
+
+static int alloc_call(struct attempt *attempt)
+{
+	return heap_alloc(attempt->heap_fd, attempt->len);
+}
+
+/* A buffer that was got in spite of a failure is a good one all the same */
+static int alloc_done(struct attempt *attempt, int fd)
+{
+	size_t len = attempt->len;
+	int ret = 0;
+	void *p;
+
+	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	if (p == MAP_FAILED)
+		return -errno;
+	if (buf_size(fd) != len || find_nonzero(p, len) != -1)
+		ret = -EIO;
+	pattern_fill(p, 0, len, SEED);
+	if (pattern_check(p, 0, len, SEED) != -1)
+		ret = -EIO;
+	munmap(p, len);
+	close(fd);
+
+	return ret;
+}
+
+FAULT_TEST(allocation)
+{
+	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		struct attempt attempt = {
+			.call = alloc_call,
+			.done = alloc_done,
+			.fail_nth = self->fail_nth,
+			.heap_fd = self->heap_fd,
+			.len = lens[i],
+		};
+
+		all_failures(_metadata, &attempt);
+		/* At least the buffer, the dma-buf, its inode and its file */
+		EXPECT_LE(4 * REPEAT, attempt.failed);
+		/* Without a large chunk there are the small ones */
+		if (!strcmp(variant->heap, "system") && lens[i] > KIB(4))
+			EXPECT_LE(REPEAT, attempt.survived);
+	}
+}
+
+/* An argument that large needs memory of its own in some kernels */
+union large_arg {
+	struct dma_heap_allocation_data data;
+	char bytes[4096];
+};
+
+static int large_arg_call(struct attempt *attempt)
+{
+	unsigned int cmd = _IOC(_IOC_READ | _IOC_WRITE, DMA_HEAP_IOC_MAGIC, 0,
+				sizeof(union large_arg));
+	union large_arg *arg = attempt->p;
+	int ret;
+
+	arg->data.fd = 0;
+	ret = heap_ioctl(attempt->heap_fd, cmd, arg);
+
+	return ret ? ret : (int)arg->data.fd;
+}
+
+FAULT_TEST(allocation_with_a_large_argument)
+{
+	union large_arg arg = {
+		.data.len = KIB(4),
+		.data.fd_flags = O_RDWR | O_CLOEXEC,
+	};
+	struct attempt attempt = {
+		.call = large_arg_call,
+		.done = alloc_done,
+		.fail_nth = self->fail_nth,
+		.heap_fd = self->heap_fd,
+		.len = KIB(4),
+		.p = &arg,
+	};
+
+	all_failures(_metadata, &attempt);
+	EXPECT_LE(4 * REPEAT, attempt.failed);
+}
+
+/* A buffer with a pattern in it, for the calls that need one */
+static int setup_buffer(struct attempt *attempt, int heap_fd)
+{
+	void *p;
+
+	attempt->len = BUF_LEN;
+	attempt->fd = heap_alloc(heap_fd, BUF_LEN);
+	if (attempt->fd < 0)
+		return attempt->fd;
+	p = buf_map(attempt->fd, BUF_LEN, PROT_READ | PROT_WRITE);
+	if (p == MAP_FAILED)
+		return -errno;
+	pattern_fill(p, 0, BUF_LEN, SEED);
+	munmap(p, BUF_LEN);
+
+	return 0;
+}
+
+static int mmap_call(struct attempt *attempt)
+{
+	attempt->p = buf_map(attempt->fd, attempt->len, PROT_READ | PROT_WRITE);
+
+	return attempt->p == MAP_FAILED ? -errno : 0;
+}
+
+static int mmap_done(struct attempt *attempt, int ret)
+{
+	bool good = pattern_check(attempt->p, 0, attempt->len, SEED) == -1;
+
+	munmap(attempt->p, attempt->len);
+
+	return good ? 0 : -EIO;
+}
+
+FAULT_TEST(mmap)
+{
+	struct attempt attempt = {
+		.call = mmap_call,
+		.done = mmap_done,
+		.fail_nth = self->fail_nth,
+	};
+
+	ASSERT_EQ(0, setup_buffer(&attempt, self->heap_fd));
+	all_failures(_metadata, &attempt);
+	EXPECT_LE(REPEAT, attempt.failed);
+	EXPECT_EQ(0, close(attempt.fd));
+}
+
+static int import_call(struct attempt *attempt)
+{
+	return vgem_import(attempt->vgem, attempt->fd, &attempt->handle);
+}
+
+static int import_done(struct attempt *attempt, int ret)
+{
+	return vgem_close_handle(attempt->vgem, attempt->handle);
+}
+
+FAULT_TEST(import)
+{
+	struct attempt attempt = {
+		.call = import_call,
+		.done = import_done,
+		.fail_nth = self->fail_nth,
+	};
+
+	attempt.vgem = vgem_open();
+	if (attempt.vgem == -ENODEV)
+		SKIP(return, "no vgem device");
+	ASSERT_LE(0, attempt.vgem);
+	ASSERT_EQ(0, setup_buffer(&attempt, self->heap_fd));
+	all_failures(_metadata, &attempt);
+	/* At least the attachment, its table and the importer's object */
+	EXPECT_LE(3 * REPEAT, attempt.failed);
+
+	/* After all that the buffer still is what it was */
+	ASSERT_EQ(0, mmap_call(&attempt));
+	EXPECT_EQ(0, mmap_done(&attempt, 0));
+	EXPECT_EQ(0, close(attempt.fd));
+	EXPECT_EQ(0, close(attempt.vgem));
+}
+
+static int sync_call(struct attempt *attempt)
+{
+	int ret;
+
+	ret = buf_sync(attempt->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+	if (ret)
+		return ret;
+
+	return buf_sync(attempt->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+}
+
+static int sync_done(struct attempt *attempt, int ret)
+{
+	return ret;
+}
+
+/* With an importer there, so that there is something to be done */
+FAULT_TEST(sync)
+{
+	struct attempt attempt = {
+		.call = sync_call,
+		.done = sync_done,
+		.fail_nth = self->fail_nth,
+	};
+
+	attempt.vgem = vgem_open();
+	if (attempt.vgem == -ENODEV)
+		SKIP(return, "no vgem device");
+	ASSERT_LE(0, attempt.vgem);
+	ASSERT_EQ(0, setup_buffer(&attempt, self->heap_fd));
+	ASSERT_EQ(0, import_call(&attempt));
+	all_failures(_metadata, &attempt);
+	/* A bracket that fails would leave the caller with stale data */
+	EXPECT_EQ(0, attempt.failed);
+	EXPECT_EQ(0, import_done(&attempt, 0));
+	EXPECT_EQ(0, close(attempt.fd));
+	EXPECT_EQ(0, close(attempt.vgem));
+}
+
+int main(int argc, char **argv)
+{
+	heap_tests_init();
+	heap_register(&_fault_fixture_object);
+
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPU access brackets and importers: DMA_BUF_IOCTL_SYNC without, with and
+ * against importers, and buffers imported into vgem, a DRM device without
+ * hardware, and compared byte by byte through it.
+ */
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "heap_fixture.h"
+
+#define READ_WRITE	(PROT_READ | PROT_WRITE)
+
+/* Large and small chunks */
+#define BUF_LEN		(MIB(3) + KIB(76))
+#define SEED		43
+
+/* One importer more would be more mappings of a page than dma-debug can count */
+#define VGEMS		3
+
+static const __u64 directions[] = {
+	DMA_BUF_SYNC_READ, DMA_BUF_SYNC_WRITE, DMA_BUF_SYNC_RW,
+};
+
+HEAP_TEST(sync_without_importer)
+{
+	int i, fd;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	for (i = 0; i < ARRAY_SIZE(directions); i++) {
+		EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | directions[i]));
+		EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_END | directions[i]));
+	}
+	/* Brackets nest, and an end without a start harms nobody */
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
+	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, close(fd));
+}
+
+HEAP_TEST(sync_with_wrong_flags)
+{
+	__u64 flag;
+	int bit, fd;
+
+	fd = heap_alloc(self->fd, KIB(4));
+	ASSERT_LE(0, fd);
+	/* No direction */
+	EXPECT_EQ(-EINVAL, buf_sync(fd, DMA_BUF_SYNC_START));
+	EXPECT_EQ(-EINVAL, buf_sync(fd, DMA_BUF_SYNC_END));
+	for (bit = 0; bit < 64; bit++) {
+		flag = 1ULL << bit;
+		if (flag & (DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END))
+			continue;
+		EXPECT_EQ(-EINVAL, buf_sync(fd, DMA_BUF_SYNC_RW | flag))
+			TH_LOG("bit %d", bit);
+	}
+	EXPECT_EQ(-EFAULT, heap_ioctl(fd, DMA_BUF_IOCTL_SYNC, NULL));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Three openers of vgem, each of which imports for itself */
+FIXTURE(import)
+{
+	int heap_fd;
+	int open_fds;
+	int buffers;
+	int vgem[VGEMS];
+	int fd;
+	char *p;
+};
+
+FIXTURE_VARIANT(import)
+{
+	char heap[HEAP_NAME_SIZE];
+};
+
+FIXTURE_SETUP(import)
+{
+	int i;
+
+	self->heap_fd = heap_open(variant->heap, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->heap_fd);
+	self->vgem[0] = vgem_open();
+	if (self->vgem[0] == -ENODEV)
+		SKIP(return, "no vgem device");
+	for (i = 1; i < VGEMS; i++)
+		self->vgem[i] = vgem_open();
+	ASSERT_LE(0, self->vgem[VGEMS - 1]);
+	self->open_fds = open_fds();
+	self->buffers = heap_buffers(variant->heap);
+
+	self->fd = heap_alloc(self->heap_fd, BUF_LEN);
+	ASSERT_LE(0, self->fd);
+	self->p = buf_map(self->fd, BUF_LEN, READ_WRITE);
+	ASSERT_NE(MAP_FAILED, self->p);
+	pattern_fill(self->p, 0, BUF_LEN, SEED);
+}
+
+FIXTURE_TEARDOWN(import)
+{
+	int i;
+
+	EXPECT_EQ(0, munmap(self->p, BUF_LEN));
+	if (self->fd >= 0)
+		EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(self->open_fds, open_fds());
+	/* Also what the importers hold has to go before they do */
+	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
+	for (i = 0; i < VGEMS; i++)
+		close(self->vgem[i]);
+	close(self->heap_fd);
+}
+
+#define IMPORT_TEST(name)	TEST_F_TIMEOUT(import, name, HEAP_TEST_TIMEOUT)
+
+/* An imported buffer, exported again, is the same buffer and not a copy */
+IMPORT_TEST(export_again)
+{
+	__u32 handle;
+	char *q;
+	int fd;
+
+	ASSERT_EQ(0, vgem_import(self->vgem[0], self->fd, &handle));
+	fd = vgem_export(self->vgem[0], handle);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(BUF_LEN, buf_size(fd));
+	q = buf_map(fd, BUF_LEN, READ_WRITE);
+	ASSERT_NE(MAP_FAILED, q);
+	EXPECT_EQ(-1, pattern_check(q, 0, BUF_LEN, SEED));
+	pattern_fill(q, 0, BUF_LEN, SEED + 1);
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED + 1));
+	EXPECT_EQ(0, munmap(q, BUF_LEN));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handle));
+}
+
+/* Maps through the node of the DRM device, as if the object were its own */
+static char *vgem_map(int vgem, __u64 offset, size_t len)
+{
+	return mmap(NULL, len, READ_WRITE, MAP_SHARED, vgem, offset);
+}
+
+static int import_and_map(int vgem, int fd, __u32 *handle, char **q)
+{
+	__u64 offset;
+	int ret;
+
+	ret = vgem_next_offset(vgem, BUF_LEN, &offset);
+	if (ret)
+		return ret;
+	ret = vgem_import(vgem, fd, handle);
+	if (ret)
+		return ret;
+	*q = vgem_map(vgem, offset, BUF_LEN);
+
+	return *q == MAP_FAILED ? -errno : 0;
+}
+
+IMPORT_TEST(map_through_vgem)
+{
+	__u32 handle;
+	char *q;
+
+	ASSERT_EQ(0, import_and_map(self->vgem[0], self->fd, &handle, &q));
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(-1, pattern_check(q, 0, BUF_LEN, SEED));
+	EXPECT_EQ(0, memcmp(self->p, q, BUF_LEN));
+	pattern_fill(q, 0, BUF_LEN, SEED + 1);
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED + 1));
+	pattern_fill(self->p, 0, BUF_LEN, SEED + 2);
+	EXPECT_EQ(-1, pattern_check(q, 0, BUF_LEN, SEED + 2));
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, munmap(q, BUF_LEN));
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handle));
+}
+
+IMPORT_TEST(sync_with_importers)
+{
+	__u32 handles[VGEMS];
+	int i, j;
+
+	for (i = 0; i < VGEMS; i++) {
+		ASSERT_EQ(0, vgem_import(self->vgem[i], self->fd, &handles[i]));
+		for (j = 0; j < ARRAY_SIZE(directions); j++) {
+			EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START |
+					      directions[j]));
+			EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
+			EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END |
+					      directions[j]));
+		}
+	}
+	/* And with fewer and fewer, the first that came going first */
+	for (i = 0; i < VGEMS; i++) {
+		EXPECT_EQ(0, vgem_close_handle(self->vgem[i], handles[i]));
+		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START |
+				      DMA_BUF_SYNC_RW));
+		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END |
+				      DMA_BUF_SYNC_RW));
+	}
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
+}
+
+/* The importer takes the bracket from before it came to its end */
+IMPORT_TEST(import_within_a_bracket)
+{
+	__u32 handle;
+
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	ASSERT_EQ(0, vgem_import(self->vgem[0], self->fd, &handle));
+	pattern_fill(self->p, 0, BUF_LEN, SEED + 1);
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handle));
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED + 1));
+}
+
+/* Two importers see the same bytes, each through its own import */
+IMPORT_TEST(two_importers)
+{
+	__u32 handles[2];
+	char *q, *r;
+
+	ASSERT_EQ(0, import_and_map(self->vgem[0], self->fd, &handles[0], &q));
+	ASSERT_EQ(0, import_and_map(self->vgem[1], self->fd, &handles[1], &r));
+	EXPECT_EQ(-1, pattern_check(q, 0, BUF_LEN, SEED));
+	EXPECT_EQ(-1, pattern_check(r, 0, BUF_LEN, SEED));
+	pattern_fill(q, 0, BUF_LEN, SEED + 1);
+	EXPECT_EQ(-1, pattern_check(r, 0, BUF_LEN, SEED + 1));
+
+	/* The other one goes on when the first is gone */
+	EXPECT_EQ(0, munmap(q, BUF_LEN));
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handles[0]));
+	EXPECT_EQ(-1, pattern_check(r, 0, BUF_LEN, SEED + 1));
+	pattern_fill(r, 0, BUF_LEN, SEED + 2);
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED + 2));
+	EXPECT_EQ(0, munmap(r, BUF_LEN));
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[1], handles[1]));
+}
+
+/* The same device that imports the same buffer again gets the same object */
+IMPORT_TEST(imported_twice)
+{
+	__u32 handles[2];
+
+	ASSERT_EQ(0, vgem_import(self->vgem[0], self->fd, &handles[0]));
+	ASSERT_EQ(0, vgem_import(self->vgem[0], self->fd, &handles[1]));
+	EXPECT_EQ(handles[0], handles[1]);
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handles[0]));
+}
+
+IMPORT_TEST(importer_keeps_the_buffer)
+{
+	__u32 handle;
+	int fd;
+	char *q;
+
+	ASSERT_EQ(0, import_and_map(self->vgem[0], self->fd, &handle, &q));
+	EXPECT_EQ(0, munmap(q, BUF_LEN));
+	EXPECT_EQ(0, munmap(self->p, BUF_LEN));
+	EXPECT_EQ(0, close(self->fd));
+	self->fd = -1;
+	EXPECT_EQ(self->buffers < 0 ? -1 : self->buffers + 1,
+		  heap_buffers(variant->heap));
+
+	/* Would get the memory, had the buffer been freed */
+	fd = heap_alloc(self->heap_fd, BUF_LEN);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, close(fd));
+
+	fd = vgem_export(self->vgem[0], handle);
+	ASSERT_LE(0, fd);
+	self->p = buf_map(fd, BUF_LEN, READ_WRITE);
+	ASSERT_NE(MAP_FAILED, self->p);
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handle));
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
+}
+
+/* An importer that is gone without closing what it imported */
+IMPORT_TEST(killed_importer)
+{
+	int i, vgem, status;
+	__u32 handle;
+	pid_t child;
+
+	for (i = 0; i < 8; i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			vgem = vgem_open();
+			if (vgem_import(vgem, self->fd, &handle))
+				_exit(1);
+			if (buf_sync(self->fd,
+				     DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW))
+				_exit(2);
+			kill(getpid(), SIGKILL);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status))
+			TH_LOG("status %#x", status);
+		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END |
+				      DMA_BUF_SYNC_RW));
+	}
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
+}
+
+#define RACE_MS		1500
+
+struct racer {
+	pthread_t thread;
+	const char *failed;
+	unsigned int rounds;
+	int vgem;
+	int fd;
+};
+
+static atomic_bool race_over;
+
+static void *race_sync(void *data)
+{
+	struct racer *racer = data;
+	__u64 direction;
+
+	while (!race_over && !racer->failed) {
+		direction = directions[racer->rounds++ % ARRAY_SIZE(directions)];
+		if (buf_sync(racer->fd, DMA_BUF_SYNC_START | direction))
+			racer->failed = "sync start";
+		if (buf_sync(racer->fd, DMA_BUF_SYNC_END | direction))
+			racer->failed = "sync end";
+	}
+
+	return NULL;
+}
+
+static void *race_import(void *data)
+{
+	struct racer *racer = data;
+	__u32 handle;
+
+	while (!race_over && !racer->failed) {
+		if (vgem_import(racer->vgem, racer->fd, &handle))
+			racer->failed = "import";
+		else if (vgem_close_handle(racer->vgem, handle))
+			racer->failed = "close of the handle";
+		racer->rounds++;
+	}
+
+	return NULL;
+}
+
+static void *race_mmap(void *data)
+{
+	struct racer *racer = data;
+	void *p;
+
+	while (!race_over && !racer->failed) {
+		p = buf_map(racer->fd, BUF_LEN, PROT_READ);
+		if (p == MAP_FAILED)
+			racer->failed = "mmap";
+		else if (pattern_check(p, 0, BUF_LEN, SEED) != -1)
+			racer->failed = "data";
+		munmap(p, BUF_LEN);
+		racer->rounds++;
+	}
+
+	return NULL;
+}
+
+IMPORT_TEST(sync_against_import)
+{
+	static void *(*const mains[])(void *) = {
+		race_sync, race_sync, race_import, race_import, race_import,
+		race_mmap,
+	};
+	struct racer racers[ARRAY_SIZE(mains)] = { };
+	const struct timespec duration = {
+		.tv_sec = RACE_MS / 1000,
+		.tv_nsec = RACE_MS % 1000 * 1000000,
+	};
+	int i, vgems = 0;
+
+	for (i = 0; i < ARRAY_SIZE(mains); i++) {
+		racers[i].fd = self->fd;
+		if (mains[i] == race_import)
+			racers[i].vgem = self->vgem[vgems++];
+		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, mains[i],
+					    &racers[i]));
+	}
+	nanosleep(&duration, NULL);
+	race_over = true;
+	for (i = 0; i < ARRAY_SIZE(mains); i++) {
+		ASSERT_EQ(0, pthread_join(racers[i].thread, NULL));
+		EXPECT_EQ(NULL, racers[i].failed)
+			TH_LOG("%s failed", racers[i].failed);
+		EXPECT_LT(0, racers[i].rounds);
+	}
+	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
+}
+
+int main(int argc, char **argv)
+{
+	heap_tests_init();
+	heap_register(&_import_fixture_object);
+
+	return test_harness_run(argc, argv);
+}
