@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+# DMA-BUF heaps: build and test them in a kernel tree. Each target is one script.
+
+V ?= 0
+KERNEL ?=
+T ?=
+JOBS ?= $(shell nproc)
+MEM ?= 2G
+CPUS ?= 2
+export V KERNEL JOBS MEM CPUS
+
+PARTS := lint kunit-uml kunit-arm64 y m n debug series
+
+help:
+	@echo 'Targets'
+	@echo '  demo        boot our kernel, capture camera frames into heap buffers, show the table'
+	@echo '  check       everything below that tests; ends with N passed, N failed, N skipped'
+	@echo '  check-y     selftests in a kernel with heaps built in'
+	@echo '  check-m     selftests with heaps as modules'
+	@echo '  check-n     the kernel builds without heaps'
+	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
+	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
+	@echo '  selftest    T=name: one selftest program alone; without T: list them'
+	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, include rules'
+	@echo '  series      write the patches for git am, prove that they equal build/linux'
+	@echo '  shell       a guest with a shell, the selftests in /selftests, the demo in /demo'
+	@echo '  tree        build/linux: pristine 6.12.y with our files over it'
+	@echo '  build       the guest kernel and the selftests'
+	@echo '  menuconfig  look at or change the configuration of the guest kernel'
+	@echo '  clean       remove what was built; mrproper: the kernel trees too'
+	@echo
+	@echo 'Variables (now)'
+	@echo '  KERNEL=$(KERNEL)	a pristine 6.12.y tree, read only; empty: linux-source-6.12 of Debian'
+	@echo '  V=$(V)		1: show the output of all tools'
+	@echo '  T=$(T)		selftest to run'
+	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
+	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
+
+deps:
+	@scripts/deps.sh
+
+tree: deps
+	@scripts/tree.sh
+
+build: tree
+	@scripts/selftests.sh
+	@scripts/kbuild.sh y
+
+demo: tree
+	@scripts/demo.sh build
+	@scripts/kbuild.sh y
+	@scripts/demo.sh
+
+check: tree
+	@scripts/check.sh $(PARTS)
+
+check-y check-m check-n check-debug: check-%: tree
+	@scripts/check.sh $*
+
+kunit: tree
+	@scripts/check.sh kunit-uml kunit-arm64
+
+kunit-uml kunit-arm64 lint series: tree
+	@scripts/check.sh $@
+
+selftest: build
+	@scripts/selftest.sh $(T)
+
+shell: build
+	@if [ -d demo ]; then scripts/demo.sh build; fi
+	@scripts/guest.sh shell y shell
+
+menuconfig: tree
+	@scripts/menuconfig.sh
+
+clean:
+	rm -rf build/out build/log build/results build/stage build/stage.manifest build/demo build/series
+
+mrproper:
+	rm -rf build
+
+.PHONY: help deps tree build demo check check-y check-m check-n check-debug \
+	kunit kunit-uml kunit-arm64 lint series selftest shell menuconfig clean mrproper

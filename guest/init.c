@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of the test guest.
+ *
+ * Runs the steps listed in /steps, each with its own time limit, and sends
+ * what they print through the virtio port org.dmaheap.log. After the last one
+ * it looks for leaks and kernel complaints, and only then writes the number of
+ * failures to org.dmaheap.verdict: no verdict means that the guest died.
+ *
+ * Called as "timeout" it is the small part of timeout(1) that the kselftest
+ * runner needs and busybox lacks.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORT		"/dev/virtio-ports/org.dmaheap."
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define TIMED_OUT	124
+
+/* What the kernel says when something is wrong with it */
+static const char * const splats[] = {
+	"BUG:", "WARNING:", "Oops", "Kernel panic", "Unable to handle",
+	"KASAN:", "UBSAN:", "kmemleak: Cannot", "DMA-API:",
+	"possible recursive locking", "possible circular locking",
+	"possible irq lock inversion", "inconsistent lock state",
+	"Invalid wait context", "bad unlock balance", "held lock freed",
+	"suspicious RCU usage", "refcount_t:", "list_add corruption",
+	"list_del corruption", "blocked for more than", "detected stall",
+	"ODEBUG:", "Bad page", "kernel BUG at", "nobody cared",
+};
+
+static int log_fd;
+static int kmsg_fd;
+static int failures;
+
+static void stop(void)
+{
+	sync();
+	reboot(RB_AUTOBOOT);
+	_exit(1);
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "init: %s: %s\n", what, strerror(errno));
+	stop();
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static void write_all(int fd, const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, buf, len);
+
+		if (n < 0 && errno != EINTR)
+			die("write to a port");
+		if (n > 0) {
+			buf += n;
+			len -= n;
+		}
+	}
+}
+
+#define __printf(a, b) __attribute__((format(printf, a, b)))
+
+__printf(1, 2)
+static void say(const char *fmt, ...)
+{
+	char line[512];
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	if (len >= (int)sizeof(line)) {
+		len = sizeof(line);
+		line[len - 1] = '\n';
+	}
+	write_all(log_fd, line, len);
+}
+
+static void result(int number, bool ok, const char *what)
+{
+	say("%s %d %s\n", ok ? "ok" : "not ok", number, what);
+	failures += !ok;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static void mount_one(const char *type, const char *dir, bool needed)
+{
+	mkdir(dir, 0755);
+	if (mount(type, dir, type, 0, NULL) && needed)
+		die(dir);
+}
+
+static void set_up_files(void)
+{
+	mount_one("proc", "/proc", true);
+	mount_one("sysfs", "/sys", true);
+	if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) && errno != EBUSY)
+		die("/dev");
+	mount_one("devpts", "/dev/pts", false);
+	mount_one("tmpfs", "/dev/shm", true);
+	mount_one("tmpfs", "/tmp", true);
+	mount_one("debugfs", "/sys/kernel/debug", true);
+	mount_one("cgroup2", "/sys/fs/cgroup", false);
+	if (symlink("/proc/self/fd", "/dev/fd") ||
+	    symlink("fd/0", "/dev/stdin") ||
+	    symlink("fd/1", "/dev/stdout") || symlink("fd/2", "/dev/stderr"))
+		die("links in /dev");
+}
+
+/* No system() here: /bin/sh is one of the links that this makes */
+static void install_busybox(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		execl("/bin/busybox", "busybox", "--install", "-s", NULL);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		die("busybox");
+}
+
+/* Give the ports the paths that udev would give them */
+static void set_up_ports(void)
+{
+	glob_t found;
+
+	mkdir("/dev/virtio-ports", 0755);
+	if (glob("/sys/class/virtio-ports/*/name", 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char name[64] = "", node[300], path[300];
+		FILE *f = fopen(found.gl_pathv[i], "r");
+
+		if (f && fscanf(f, "%63s", name) == 1) {
+			snprintf(node, sizeof(node), "../%s",
+				 basename(dirname(found.gl_pathv[i])));
+			snprintf(path, sizeof(path), "/dev/virtio-ports/%s", name);
+			if (symlink(node, path))
+				die(path);
+		}
+		if (f)
+			fclose(f);
+	}
+	globfree(&found);
+}
+
+/* The child side of a step: a session of its own, output to @out */
+static void exec_shell(const char *command, int out)
+{
+	int null = open("/dev/null", O_RDONLY);
+
+	setsid();
+	dup2(null, 0);
+	dup2(out, 1);
+	dup2(out, 2);
+	execl("/bin/sh", "sh", "-c", command, NULL);
+	_exit(127);
+}
+
+/* Copy what is in the pipe to the log; false at its end */
+static bool pump(int fd, char *last)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n <= 0)
+		return false;
+	write_all(log_fd, buf, n);
+	*last = buf[n - 1];
+	return true;
+}
+
+/*
+ * Wait for the end of @pid, at most @limit seconds, and forward its output.
+ * Whatever a step started dies with it.
+ */
+static int follow(pid_t pid, int out, int limit)
+{
+	double end = now() + limit;
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd fds[] = {
+		{ .fd = pidfd, .events = POLLIN },
+		{ .fd = out, .events = POLLIN },
+	};
+	bool timed_out = false;
+	char last = '\n';
+	int status;
+
+	if (pidfd < 0)
+		die("pidfd_open");
+	while (!(fds[0].revents & POLLIN)) {
+		double left = end - now();
+
+		if (left <= 0) {
+			timed_out = true;
+			break;
+		}
+		poll(fds, 2, left * 1000 + 1);
+		if (fds[1].revents && !pump(out, &last))
+			fds[1].fd = -1;
+	}
+	kill(-1, SIGKILL);
+	while (fds[1].fd >= 0 && poll(&fds[1], 1, 5000) > 0)
+		if (!pump(out, &last))
+			break;
+	if (last != '\n')
+		say("\n");
+	close(pidfd);
+	if (timed_out) {
+		say("# stopped after %d s\n", limit);
+		return TIMED_OUT;
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void run_step(const char *name, int limit, const char *command)
+{
+	double start = now();
+	char marker[128];
+	int out[2], status;
+	pid_t pid;
+
+	snprintf(marker, sizeof(marker), "step: %s\n", name);
+	put("/dev/kmsg", marker);
+	say("## step %s\n", name);
+	if (pipe2(out, O_CLOEXEC))
+		die("pipe");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		exec_shell(command, out[1]);
+	close(out[1]);
+	status = follow(pid, out[0], limit);
+	close(out[0]);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	failures += status != 0;
+	say("## exit %s %d %.1f\n", name, status, now() - start);
+}
+
+/* Each line of the file: name, limit in seconds, command */
+static void run_steps(void)
+{
+	char line[1024], name[64];
+	FILE *f = fopen("/steps", "re");
+	int limit, at;
+
+	if (!f)
+		die("/steps");
+	while (fgets(line, sizeof(line), f)) {
+		if (line[0] == '#' || line[0] == '\n')
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		if (sscanf(line, "%63s %d %n", name, &limit, &at) != 2) {
+			errno = EINVAL;
+			die(line);
+		}
+		run_step(name, limit, line + at);
+	}
+	fclose(f);
+}
+
+static void load_modules(void)
+{
+	char name[64], command[128];
+	FILE *f = fopen("/modules.list", "re");
+
+	while (f && fscanf(f, "%63s", name) == 1) {
+		snprintf(command, sizeof(command), "modprobe %s", name);
+		if (system(command)) {
+			fprintf(stderr, "init: %s failed\n", command);
+			failures++;
+		}
+	}
+	if (f)
+		fclose(f);
+}
+
+/* An object counts as lost only if it is 5 s old and two scans agree */
+static bool no_leak(void)
+{
+	bool clean = true;
+	char line[256];
+	FILE *f;
+
+	sleep(6);
+	put(KMEMLEAK, "scan");
+	put(KMEMLEAK, "scan");
+	f = fopen(KMEMLEAK, "re");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		clean = false;
+		say("# %s", line);
+	}
+	fclose(f);
+	return clean;
+}
+
+static bool is_splat(const char *text)
+{
+	for (size_t i = 0; i < sizeof(splats) / sizeof(*splats); i++)
+		if (strstr(text, splats[i]))
+			return true;
+	return false;
+}
+
+/* Read the kernel's messages since boot; those of user space do not count */
+static bool no_splat(void)
+{
+	bool clean = true;
+	char record[8192];
+	ssize_t n;
+
+	for (;;) {
+		char *text;
+
+		n = read(kmsg_fd, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE) {
+			say("# some kernel messages were overwritten unread\n");
+			clean = false;
+			continue;
+		}
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		record[strcspn(record, "\n")] = '\0';
+		text = strchr(record, ';');
+		if (!text || atoi(record) >> 3 || !is_splat(text))
+			continue;
+		clean = false;
+		say("# kernel: %s\n", text + 1);
+	}
+	return clean;
+}
+
+static void check_kernel(void)
+{
+	bool leaks = !access(KMEMLEAK, F_OK);
+	int before = failures;
+
+	say("## step kernel\nTAP version 13\n1..%d\n", 1 + leaks);
+	if (leaks)
+		result(1, no_leak(), "no memory leak");
+	result(1 + leaks, no_splat(), "no kernel splat");
+	say("## exit kernel %d 0\n", failures != before);
+}
+
+static void interactive(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		setsid();
+		execl("/bin/busybox", "cttyhack", "/bin/sh", "-l", NULL);
+		_exit(127);
+	}
+	while (wait(NULL) != pid)
+		;
+}
+
+static void batch(void)
+{
+	int fd = open(PORT "verdict", O_WRONLY | O_CLOEXEC);
+
+	log_fd = open(PORT "log", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || log_fd < 0)
+		die("virtio ports");
+	load_modules();
+	run_steps();
+	check_kernel();
+	if (dprintf(fd, "%d\n", failures) < 0)
+		die("verdict");
+	close(fd);
+}
+
+/* timeout [--foreground] SECONDS COMMAND... */
+static int timeout_main(int argc, char **argv)
+{
+	double end;
+	pid_t pid;
+	int status;
+
+	/* The runner puts a second timeout inside of this one: that one counts */
+	if (argc > 3 && !strcmp(argv[1], "--foreground")) {
+		execvp(argv[3], argv + 3);
+		return 127;
+	}
+	if (argc < 3)
+		return 125;
+	end = now() + atoi(argv[1]);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		execvp(argv[2], argv + 2);
+		_exit(127);
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		if (now() >= end) {
+			kill(-pid, SIGKILL);
+			return TIMED_OUT;
+		}
+		usleep(20000);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main(int argc, char **argv)
+{
+	if (!strcmp(basename(argv[0]), "timeout"))
+		return timeout_main(argc, argv);
+
+	set_up_files();
+	kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg_fd < 0)
+		die("/dev/kmsg");
+	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
+	setenv("HOME", "/tmp", 1);
+	install_busybox();
+	set_up_ports();
+	if (argc > 1 && !strcmp(argv[1], "shell")) {
+		load_modules();
+		interactive();
+	} else {
+		batch();
+	}
+	stop();
+}

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Fetch Debian's static arm64 busybox for the guest into build/busybox, with an
+# apt state of its own: nothing is installed, no architecture added to the host.
+. "$(dirname "$0")/lib.sh"
+
+dir=$ROOT/build/busybox
+log=$LOG/busybox.log
+
+[ ! -x "$dir/busybox" ] || exit 0
+command -v apt-get >/dev/null ||
+	die "no apt-get: put a static arm64 busybox at $dir/busybox"
+
+fetch()
+{
+	local opts=(-o APT::Architecture=arm64 -o APT::Architectures=arm64
+		-o Dir::State::Lists="$dir.tmp/lists" -o Dir::Cache="$dir.tmp/cache"
+		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none)
+
+	mkdir -p "$dir.tmp/lists/partial" "$dir.tmp/cache/archives/partial"
+	cd "$dir.tmp"
+	apt-get -q "${opts[@]}" update &&
+		apt-get -q "${opts[@]}" download busybox-static &&
+		dpkg-deb -x busybox-static_*_arm64.deb unpacked
+}
+
+rm -rf "$dir.tmp"
+say busybox "fetching busybox-static for arm64"
+(fetch) >"$log" 2>&1 || {
+	grep -m5 '^[EW]:' "$log" >&2 || :
+	die "cannot fetch busybox-static for arm64; log $log"
+}
+mkdir -p "$dir"
+bin=$(find "$dir.tmp/unpacked" -path '*/bin/busybox' -type f | head -n 1)
+[ -n "$bin" ] || die "no busybox in the package; log $log"
+mv "$bin" "$dir/busybox"
+rm -rf "$dir.tmp"

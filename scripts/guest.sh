@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Boot a kernel in QEMU: guest.sh RUN VARIANT STEPS [OVERLAY.dtso...]; STEPS "shell" is interactive.
+# Logs in build/log/RUN; result stream in build/results/RUN.ktap.
+# Exit 0: all well; 1: a step, the kernel or a test failed; 2: no verdict.
+. "$(dirname "$0")/lib.sh"
+
+[ $# -ge 3 ] || die "usage: guest.sh RUN VARIANT STEPS [OVERLAY.dtso...]"
+run=$1 variant=$2 steps=$3
+shift 3
+dir=$LOG/$run
+image=$OUT/$variant/arch/arm64/boot/Image
+ktap=$RESULTS/$run.ktap
+
+[ -f "$image" ] || die "no kernel: $image"
+rm -rf "$dir" "$ktap"
+mkdir -p "$dir"
+
+if [ "$(uname -m)" = aarch64 ] && [ -w /dev/kvm ]; then
+	machine=virt,gic-version=max
+	cpu=(-accel kvm -cpu host)
+	slow=1
+else
+	machine=virt,gic-version=3
+	cpu=(-accel "tcg,thread=multi" -cpu "max,pauth-impdef=on")
+	slow=2
+fi
+[ "$variant" != debug ] || slow=$((slow * 2))
+
+qemu=(qemu-system-aarch64 "${cpu[@]}" -smp "${CPUS:-2}" -m "${MEM:-2G}"
+	-nodefaults -no-reboot -display none -kernel "$image" -initrd "$dir/initramfs.cpio")
+append="console=ttyAMA0 panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on ${APPEND:-}"
+
+# QEMU's own device tree with the overlays applied
+if [ $# -gt 0 ]; then
+	blobs=()
+	for overlay in "$@"; do
+		blob=$dir/$(basename "$overlay" .dtso).dtbo
+		dtc -q -@ -I dts -O dtb -o "$blob" "$overlay" || die "bad overlay $overlay"
+		blobs+=("$blob")
+	done
+	touch "$dir/initramfs.cpio"
+	"${qemu[@]}" -M "$machine,dumpdtb=$dir/qemu.dtb" >"$dir/qemu.log" 2>&1 ||
+		die "qemu gives no device tree: $(cat "$dir/qemu.log")"
+	fdtoverlay -i "$dir/qemu.dtb" -o "$dir/guest.dtb" "${blobs[@]}" ||
+		die "the overlays do not fit: $*"
+	qemu+=(-dtb "$dir/guest.dtb")
+fi
+qemu+=(-M "$machine")
+
+if [ "$steps" = shell ]; then
+	echo "# none" >"$dir/steps"
+	scripts/initramfs.sh "$variant" "$dir/steps" "$dir/initramfs.cpio"
+	echo "Guest shell; tests in /selftests, demo in /demo. Leave with exit or Ctrl-A X."
+	exec "${qemu[@]}" -serial mon:stdio -append "$append quiet -- shell"
+fi
+
+scripts/initramfs.sh "$variant" "$steps" "$dir/initramfs.cpio"
+
+# What must be in the results, said before the guest can lose it
+awk '!/^#/ && NF { print "## expect", $1 } END { print "## expect kernel" }' "$steps" >"$ktap"
+limit=$(awk -v slow=$slow '!/^#/ { sum += $2 } END { print sum + 120 * slow }' "$steps")
+
+port() { qemu+=(-chardev "file,id=$1,path=$2" -device "virtserialport,chardev=$1,name=org.dmaheap.$1"); }
+qemu+=(-device virtio-serial-pci)
+port log "$dir/guest.log"
+port verdict "$dir/verdict"
+port file "$dir/file"
+
+say "$run" "boot, at most $limit s"
+start=$SECONDS rc=0
+# shellcheck disable=SC2086
+timeout --foreground -k 5 "$limit" "${qemu[@]}" -serial "file:$dir/console.log" \
+	-append "$append" ${QEMU_ARGS:-} </dev/null >"$dir/qemu.log" 2>&1 &
+pid=$!
+trap 'kill $pid 2>/dev/null || :' EXIT
+trap 'exit 130' INT TERM
+
+# Progress: the step it is in, and the results so far
+tick=$((SECONDS + 10)) last=
+while kill -0 $pid 2>/dev/null; do
+	sleep 0.2
+	[ $SECONDS -ge $tick ] || continue
+	[ -t 1 ] && tick=$((SECONDS + 1)) || tick=$((SECONDS + 10))
+	[ -f "$dir/guest.log" ] || continue
+	line="[$run] $(awk '/^## step/ { step = $3 }
+		/^[# ]*ok / { ok++ } /^[# ]*not ok / { bad++ }
+		END { printf "%s: ok %d, not ok %d", step, ok, bad }' "$dir/guest.log")"
+	if [ -t 1 ]; then
+		printf '\r%s' "$line"
+	elif [ "$line" != "$last" ]; then
+		echo "$line"
+	fi
+	last=$line
+done
+[ ! -t 1 ] || printf '\r\033[K'
+wait $pid || rc=$?
+trap - EXIT INT TERM
+tr -d '\r' <"$dir/guest.log" >>"$ktap" 2>/dev/null || :
+verdict=$(cat "$dir/verdict" 2>/dev/null || :)
+[ "$V" = 0 ] || cat "$dir/guest.log"
+
+first_splat()
+{
+	grep -n -m1 -E 'BUG:|WARNING:|Oops|Kernel panic|Unable to handle|KASAN:|UBSAN:|DMA-API:|possible (recursive|circular) locking|inconsistent lock state|Invalid wait context|suspicious RCU|refcount_t:|corruption|blocked for more than|detected stall|ODEBUG:' \
+		"$dir/console.log" 2>/dev/null | cut -d: -f1
+}
+
+complain()
+{
+	local line
+
+	line=$(first_splat) || :
+	if [ -n "$line" ]; then
+		echo "[$run] first complaint of the kernel:"
+		tail -n "+$((line > 4 ? line - 4 : 1))" "$dir/console.log" | head -n 34 | tr -d '\r'
+	elif [ -z "$verdict" ]; then
+		tail -n 5 "$dir/console.log" | tr -d '\r'
+	fi
+	grep -E '^(# )*not ok ' "$ktap" | head -n 20 || :
+	echo "[$run] logs: $dir/guest.log $dir/console.log"
+}
+
+# The runner of kselftest ends with 0 whatever its tests said
+case $verdict in
+0)
+	if grep -qE '^(# )*not ok ' "$ktap"; then
+		complain >&2
+		exit 1
+	fi
+	say "$run" "verdict 0, $((SECONDS - start)) s"
+	;;
+'' | *[!0-9]*)
+	complain >&2
+	[ $rc -ne 124 ] || echo "[$run] stopped after $limit s" >&2
+	[ ! -s "$dir/qemu.log" ] || cat "$dir/qemu.log" >&2
+	die "run $run: the guest gave no verdict"
+	;;
+*)
+	complain >&2
+	say "$run" "verdict $verdict, $((SECONDS - start)) s"
+	exit 1
+	;;
+esac

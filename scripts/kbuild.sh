@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug
+# Proves that every requested option is set; objects go to build/out/VARIANT.
+. "$(dirname "$0")/lib.sh"
+
+variant=${1:-}
+dir=$OUT/$variant
+selftests=tools/testing/selftests/dmabuf-heaps
+
+case $variant in
+y) own= ;;
+m | n | debug) own=guest/config/$variant.config ;;
+*) die "usage: kbuild.sh y|m|n|debug" ;;
+esac
+
+# The objects of y serve m and n too: kbuild rebuilds only what their options change
+if [ "$variant" = m ] || [ "$variant" = n ]; then
+	if [ ! -e "$dir.done" ] && [ -e "$OUT/y.done" ]; then
+		rm -rf "$dir"
+		cp -a --reflink=auto "$OUT/y" "$dir"
+		touch "$dir.done"
+	fi
+fi
+mkdir -p "$dir"
+
+# Later fragments win
+# shellcheck disable=SC2086
+awk '
+	match($0, /^(# )?CONFIG_[A-Za-z0-9_]+/) {
+		name = substr($0, RSTART, RLENGTH)
+		sub(/^# /, "", name)
+		if (!(name in value))
+			order[++n] = name
+		value[name] = $0
+	}
+	END {
+		for (i = 1; i <= n; i++)
+			print value[order[i]]
+	}' guest/config/base.config "$TREE/$selftests/config" $own >"$dir/wanted.config"
+
+# Configure again only if something that decides the result has changed
+key()
+{
+	cat "$dir/wanted.config" "$ROOT/build/linux.base"
+	find patches drivers -name '*Kconfig*' -o -name '*.patch' 2>/dev/null |
+		sort | xargs -r cat
+}
+
+if [ ! -e "$dir/.config" ] || [ "$(key | sha256sum)" != "$(cat "$dir/wanted.key" 2>/dev/null)" ]; then
+	log="$LOG/config-$variant.log"
+	KCONFIG_ALLCONFIG=$dir/wanted.config KCONFIG_WARN_UNKNOWN_SYMBOLS=1 KCONFIG_WERROR=1 \
+		kmake "$dir" allnoconfig >"$log" 2>&1 || {
+		grep -n -m8 -E 'warning:|error:|\*\*\*' "$log" >&2 || tail -n 8 "$log" >&2
+		die "no configuration for $variant; log $log"
+	}
+	dead=$(awk '
+		FNR == NR { if (/^CONFIG_/) { split($0, a, "="); is[a[1]] = $0 } next }
+		/^# / { if ($2 in is) print; next }
+		/=n$/ { sub(/=n$/, ""); if ($0 in is) print $0 "=n"; next }
+		{ split($0, a, "="); if (is[a[1]] != $0) print }
+		' "$dir/.config" "$dir/wanted.config")
+	if [ -n "$dead" ]; then
+		echo "$dead" >&2
+		die "these options of $variant are not what $dir/.config has"
+	fi
+	key | sha256sum >"$dir/wanted.key"
+fi
+
+modules=
+grep -q '^CONFIG_MODULES=y' "$dir/.config" && modules=modules
+build_step "build $variant" "$dir" 1650 kmake "$dir" Image $modules || exit 2
+
+# A warning in our code is an error; without its object the next build says it again
+warnings=$(grep -E '(drivers/dma-buf/(dma-heap|heaps/)|linux/dma-heap\.h).*warning:' \
+	"$LOG/build-$variant.log") || :
+if [ -n "$warnings" ]; then
+	rm -f "$dir/drivers/dma-buf/dma-heap.o" "$dir"/drivers/dma-buf/heaps/*.o
+	echo "$warnings" >&2
+	die "warnings in our code; log $LOG/build-$variant.log"
+fi
+
+if [ "$variant" = m ]; then
+	rm -rf "$dir/install"
+	kmake "$dir" INSTALL_MOD_PATH="$dir/install" modules_install \
+		>"$LOG/modules-$variant.log" 2>&1 ||
+		die "modules_install failed; log $LOG/modules-$variant.log"
+fi

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by the scripts: paths, messages, the kernel's make, long steps with progress.
+# Source it from a bash script; it changes to the top directory of the repo.
+# shellcheck shell=bash
+
+set -euo pipefail
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TREE=$ROOT/build/linux
+OUT=$ROOT/build/out
+LOG=$ROOT/build/log
+RESULTS=$ROOT/build/results
+V=${V:-0}
+JOBS=${JOBS:-$(nproc)}
+cd "$ROOT"
+mkdir -p "$OUT" "$LOG" "$RESULTS"
+
+CROSS=aarch64-linux-gnu-
+CCACHE=$(command -v ccache >/dev/null && echo "ccache ") || CCACHE=
+
+# The same source must give the same objects, or ccache never hits.
+export KBUILD_BUILD_TIMESTAMP='Sun Nov 17 22:15:08 UTC 2024'
+export KBUILD_BUILD_USER=heaps KBUILD_BUILD_HOST=guest KBUILD_BUILD_VERSION=1
+
+say() { echo "[$1] ${*:2}"; }
+die() { echo "$(basename "$0"): $*" >&2; exit 2; }
+
+# No step runs for ever. In the foreground, so that Ctrl-C reaches it.
+limited() { timeout --foreground -k 10 "${LIMIT:-3600}" "$@" </dev/null; }
+
+# kmake DIR ARGS...: the kernel's make for arm64, objects in DIR
+kmake()
+{
+	local dir=$1
+	shift
+	limited make -C "$TREE" O="$dir" ARCH=arm64 \
+		CROSS_COMPILE="$CCACHE$CROSS" V="$V" -j"$JOBS" \
+		--no-print-directory "$@"
+}
+
+objects() { find "$1" -name '*.o' "${@:2}" 2>/dev/null | wc -l; }
+
+# One line of progress. A first build knows its total from the last one, or
+# guesses; a rebuild counts only what it made.
+show_progress()
+{
+	local label=$1 dir=$2 mark=$3 total=$4 text
+
+	if [ -n "$total" ]; then
+		text="$(objects "$dir")/$total objects"
+	else
+		text="$(objects "$dir" -newer "$mark") objects rebuilt"
+	fi
+	if [ -t 1 ]; then
+		printf '\r[%s] %s ' "$label" "$text"
+	else
+		say "$label" "$text"
+	fi
+}
+
+# first_errors LOG: the lines of a build log that say what went wrong
+first_errors()
+{
+	grep -n -m8 -E 'error:|warning:|undefined (reference|symbol)|ERROR:|\*\*\* |No such file' \
+		"$1" || tail -n 8 "$1"
+}
+
+# build_step LABEL DIR GUESS COMMAND...: run a build that fills DIR with about
+# GUESS objects; log in build/log/LABEL.log, first errors on stderr if it fails
+build_step()
+{
+	local label=$1 dir=$2 total=$3 rc=0 start=$SECONDS tick=10 next pid
+	local log="$LOG/${1// /-}.log" mark=$2.mark
+	shift 3
+
+	mkdir -p "$dir"
+	touch "$mark"
+	[ ! -e "$dir.total" ] || total=$(cat "$dir.total")
+	[ ! -e "$dir.done" ] || total=
+	[ ! -t 1 ] || tick=1
+	if [ "$V" = 1 ]; then
+		"$@" 2>&1 | tee "$log" || rc=$?
+	else
+		# A process group of its own, to be ended as a whole
+		set -m
+		"$@" >"$log" 2>&1 &
+		pid=$!
+		set +m
+		# shellcheck disable=SC2064
+		trap "kill -- -$pid; exit 130" INT TERM
+		next=$((SECONDS + tick))
+		while kill -0 $pid 2>/dev/null; do
+			sleep 0.2
+			[ $SECONDS -ge $next ] || continue
+			show_progress "$label" "$dir" "$mark" "$total"
+			next=$((SECONDS + tick))
+		done
+		wait $pid || rc=$?
+		trap - INT TERM
+		[ ! -t 1 ] || printf '\r\033[K'
+	fi
+	if [ $rc -ne 0 ]; then
+		echo "[$label] failed (exit status $rc); from $log:" >&2
+		first_errors "$log" >&2
+		return 2
+	fi
+	touch "$dir.done"
+	objects "$dir" >"$dir.total"
+	say "$label" "$(objects "$dir" -newer "$mark") objects, $((SECONDS - start)) s"
+}

@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Static checks of our kernel files, one KTAP line each: style, kernel-doc, include
+# rules, and a build without a warning by gcc, clang and sparse, 64 and 32 bit.
+. "$(dirname "$0")/lib.sh"
+
+DRIVER=drivers/dma-buf
+HEAPS=$DRIVER/heaps
+count=0
+failed=0
+
+scripts/tree.sh >/dev/null
+
+# Text files of ours that the kernel tree gets
+ours() { git -c safe.directory='*' ls-files -co --exclude-standard -- "$@"; }
+
+code() { ours 'drivers/*.[ch]' 'include/*.h' 'tools/*.[ch]' 'samples/*.[ch]'; }
+
+checkpatch()
+{
+	local file
+
+	for file in $(code; ours 'drivers/*Kconfig' 'drivers/*Makefile' \
+		'tools/*Makefile' 'tools/*.sh' 'Documentation/*' guest/init.c \
+		'demo/*.[ch]'); do
+		"$TREE/scripts/checkpatch.pl" --no-tree --strict --terse -f "$file" ||
+			:
+	done | grep -v '^total: 0 errors, 0 warnings, 0 checks' | tee /dev/stderr |
+	wc -l | grep -qx 0
+}
+
+kernel_doc()
+{
+	local file
+
+	for file in $(ours 'drivers/*.[ch]' 'include/*.h'); do
+		"$TREE/scripts/kernel-doc" -none -Wall -Werror "$file" || echo "$file"
+	done | wc -l | grep -qx 0
+}
+
+# may_not FILE HEADER...: FILE must include none of the HEADERs
+may_not()
+{
+	local file=$1 header
+	shift
+
+	[ -e "$file" ] || return 0
+	for header in "$@"; do
+		! grep -Hn "#include [<\"]\(linux/\)\?$header[>\"]" "$file" || return 1
+	done
+}
+
+# Calls go one way: the core knows no memory, the exporter no heap, a pool no
+# buffer, a heap no other heap
+include_rules()
+{
+	local heap
+
+	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
+	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
+	may_not $HEAPS/heap_buffer.c heap_pool.h cma.h genalloc.h
+	may_not $HEAPS/heap_buffer.h heap_pool.h heap_backing.h
+	may_not $HEAPS/heap_pool.c dma-buf.h dma-heap.h heap_buffer.h
+	may_not $HEAPS/heap_pool.h dma-buf.h dma-heap.h heap_buffer.h
+	may_not $HEAPS/system_heap.c cma.h genalloc.h
+	for heap in $HEAPS/*_heap.c; do
+		may_not "$heap" dma-resv.h
+	done
+}
+
+spdx()
+{
+	local file
+
+	for file in $(ours | grep -v -e '^README.md$' -e '^COPYING$' -e '^MAINTAINERS$' \
+		-e '^series/' -e '\.patch$' -e '/settings$' -e '\.png$' -e '\.kunitconfig$'); do
+		head -n 2 "$file" | grep -q SPDX-License-Identifier || echo "$file"
+	done | tee /dev/stderr | wc -l | grep -qx 0
+}
+
+config()
+{
+	cat guest/config/base.config
+	echo CONFIG_KUNIT=y
+	echo CONFIG_DMABUF_HEAPS_KUNIT_TEST=y
+}
+
+# warnings DIR MAKE-ARGS...: build the driver's directory, every warning an error
+warnings()
+{
+	local dir=$OUT/lint-$1
+	shift
+
+	mkdir -p "$dir"
+	config >"$dir.config"
+	if ! cmp -s "$dir.config" "$dir/last.config"; then
+		KCONFIG_ALLCONFIG=$dir.config kmake "$dir" -s "$@" allnoconfig
+		cp "$dir.config" "$dir/last.config"
+	fi
+	kmake "$dir" -s W=1 KCFLAGS=-Werror "$@" $DRIVER/
+}
+
+# sparse is noisy about the kernel's own headers
+run_sparse()
+{
+	local dir=$OUT/lint-gcc log=$LOG/sparse.log
+
+	find "$dir/$DRIVER" -name '*.o' -delete
+	kmake "$dir" -s C=2 $DRIVER/ >"$log" 2>&1
+	! grep -E "($DRIVER/dma-heap.c|$HEAPS/.*\.[ch]|dma-heap.h):[0-9]+:[0-9]+: (warning|error)" "$log"
+}
+
+check()
+{
+	local name=$1 log="$LOG/lint-${1// /-}.log" rc
+	shift
+
+	count=$((count + 1))
+	# Not in a condition, where errexit would be off
+	set +e
+	(set -e; "$@") >"$log" 2>&1
+	rc=$?
+	set -e
+	if [ $rc = 0 ]; then
+		echo "ok $count $name"
+	else
+		echo "not ok $count $name"
+		head -n 40 "$log" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+echo "TAP version 13"
+echo "1..9"
+check "checkpatch" checkpatch
+check "kernel-doc" kernel_doc
+check "include rules" include_rules
+check "licence lines" spdx
+check "gcc" warnings gcc
+check "sparse" run_sparse
+check "clang" warnings clang LLVM=1 CROSS_COMPILE=
+check "gcc 32 bit" warnings arm ARCH=arm "CROSS_COMPILE=$CCACHE$CROSS_COMPAT"
+check "shell syntax" bash -n scripts/*.sh .ci/run
+exit $failed
