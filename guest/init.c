@@ -17,7 +17,6 @@
 #include <libgen.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,38 +84,21 @@ static void write_all(int fd, const char *buf, size_t len)
 	}
 }
 
-#define __printf(a, b) __attribute__((format(printf, a, b)))
-
-__printf(1, 2)
-static void say(const char *fmt, ...)
-{
-	char line[512];
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	if (len >= (int)sizeof(line)) {
-		len = sizeof(line);
-		line[len - 1] = '\n';
-	}
-	write_all(log_fd, line, len);
-}
-
 static void result(int number, bool ok, const char *what)
 {
-	say("%s %d %s\n", ok ? "ok" : "not ok", number, what);
+	dprintf(log_fd, "%s %d %s\n", ok ? "ok" : "not ok", number, what);
 	failures += !ok;
 }
 
-static void put(const char *path, const char *text)
+static bool put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+	if (!ok)
 		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
 	close(fd);
+	return ok;
 }
 
 static void mount_one(const char *type, const char *dir, bool needed)
@@ -242,10 +224,10 @@ static int follow(pid_t pid, int out, int limit)
 		if (!pump(out, &last))
 			break;
 	if (last != '\n')
-		say("\n");
+		dprintf(log_fd, "\n");
 	close(pidfd);
 	if (timed_out) {
-		say("# stopped after %d s\n", limit);
+		dprintf(log_fd, "# stopped after %d s\n", limit);
 		return TIMED_OUT;
 	}
 	waitpid(pid, &status, 0);
@@ -261,7 +243,7 @@ static void run_step(const char *name, int limit, const char *command)
 
 	snprintf(marker, sizeof(marker), "step: %s\n", name);
 	put("/dev/kmsg", marker);
-	say("## step %s\n", name);
+	dprintf(log_fd, "## step %s\n", name);
 	if (pipe2(out, O_CLOEXEC))
 		die("pipe");
 	pid = fork();
@@ -275,7 +257,7 @@ static void run_step(const char *name, int limit, const char *command)
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
 	failures += status != 0;
-	say("## exit %s %d %.1f\n", name, status, now() - start);
+	dprintf(log_fd, "## exit %s %d %.1f\n", name, status, now() - start);
 }
 
 /* Each line of the file: name, limit in seconds, command */
@@ -324,14 +306,15 @@ static bool no_leak(void)
 	FILE *f;
 
 	sleep(6);
-	put(KMEMLEAK, "scan");
-	put(KMEMLEAK, "scan");
+	/* A kmemleak that has switched itself off refuses to scan */
+	if (!put(KMEMLEAK, "scan") || !put(KMEMLEAK, "scan"))
+		return false;
 	f = fopen(KMEMLEAK, "re");
 	if (!f)
 		return false;
 	while (fgets(line, sizeof(line), f)) {
 		clean = false;
-		say("# %s", line);
+		dprintf(log_fd, "# %s", line);
 	}
 	fclose(f);
 	return clean;
@@ -357,7 +340,7 @@ static bool no_splat(void)
 
 		n = read(kmsg_fd, record, sizeof(record) - 1);
 		if (n < 0 && errno == EPIPE) {
-			say("# some kernel messages were overwritten unread\n");
+			dprintf(log_fd, "# some kernel messages were overwritten unread\n");
 			clean = false;
 			continue;
 		}
@@ -369,7 +352,7 @@ static bool no_splat(void)
 		if (!text || atoi(record) >> 3 || !is_splat(text))
 			continue;
 		clean = false;
-		say("# kernel: %s\n", text + 1);
+		dprintf(log_fd, "# kernel: %s\n", text + 1);
 	}
 	return clean;
 }
@@ -379,11 +362,11 @@ static void check_kernel(void)
 	bool leaks = !access(KMEMLEAK, F_OK);
 	int before = failures;
 
-	say("## step kernel\nTAP version 13\n1..%d\n", 1 + leaks);
+	dprintf(log_fd, "## step kernel\nTAP version 13\n1..%d\n", 1 + leaks);
 	if (leaks)
 		result(1, no_leak(), "no memory leak");
 	result(1 + leaks, no_splat(), "no kernel splat");
-	say("## exit kernel %d 0\n", failures != before);
+	dprintf(log_fd, "## exit kernel %d 0\n", failures != before);
 }
 
 static void interactive(void)

@@ -26,7 +26,8 @@ suites()
 run_part()
 {
 	case $1 in
-	lint | series) alone "$1" "scripts/$1.sh" ;;
+	lint) limited scripts/lint.sh | tee "$RESULTS/lint.ktap" ;;
+	series) alone series scripts/series.py --build ;;
 	kunit-*) scripts/kunit.sh "${1#kunit-}" ;;
 	y | m | debug) suites "$1" ;;
 	n) scripts/kbuild.sh n ;;

@@ -10,8 +10,8 @@ ktap=$RESULTS/kunit-$where.ktap
 config=(--kunitconfig drivers/dma-buf/heaps/tests)
 case $where in
 uml)
-	arch=()
-	objects=850
+	arch=(--make_options "CC=${CCACHE}gcc")
+	objects=710
 	;;
 arm64)
 	arch=(--arch arm64 --cross_compile "$CCACHE$CROSS")
@@ -57,4 +57,4 @@ if grep -qE '^ *not ok ' "$ktap"; then
 	echo "[kunit $where] log: $log" >&2
 	exit 1
 fi
-say "kunit $where" "$(grep -cE '^ +ok ' "$ktap") ok"
+say "kunit $where" "$(scripts/report "$ktap" | tail -n 1)"

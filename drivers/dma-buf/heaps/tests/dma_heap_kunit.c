@@ -246,7 +246,7 @@ static unsigned int count_heaps(struct kunit *test, struct dma_heap *any)
 
 static struct dma_heap *add_numbered(struct kunit *test, unsigned int n)
 {
-	char name[16];
+	char name[24];
 
 	snprintf(name, sizeof(name), "kunit-%u", n);
 

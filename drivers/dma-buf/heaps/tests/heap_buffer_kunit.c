@@ -22,6 +22,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -1055,7 +1056,17 @@ struct race {
 	unsigned int errors;
 };
 
-static void race_map(struct race *race, struct dma_buf_attachment *attachment)
+/* Let the others in, also on one CPU and without preemption */
+static void race_pause(int round)
+{
+	if (round % 32)
+		cond_resched();
+	else
+		schedule_timeout_uninterruptible(1);
+}
+
+static void race_map(struct race *race, struct dma_buf_attachment *attachment,
+		     int round)
 {
 	struct sg_table *sgt;
 
@@ -1070,7 +1081,7 @@ static void race_map(struct race *race, struct dma_buf_attachment *attachment)
 	}
 
 	race->mapped++;
-	cond_resched();
+	race_pause(round);
 	dma_buf_unmap_attachment_unlocked(attachment, sgt, race->dir);
 }
 
@@ -1080,7 +1091,7 @@ static void race_mapper(void *data)
 	int i;
 
 	for (i = 0; i < RACE_ROUNDS; i++)
-		race_map(race, race->shared);
+		race_map(race, race->shared, i);
 }
 
 static void race_attacher(void *data)
@@ -1095,7 +1106,7 @@ static void race_attacher(void *data)
 			race->errors++;
 			continue;
 		}
-		race_map(race, attachment);
+		race_map(race, attachment, i);
 		dma_buf_detach(race->dmabuf, attachment);
 	}
 }
@@ -1108,7 +1119,7 @@ static void race_syncer(void *data)
 	for (i = 0; i < RACE_ROUNDS; i++) {
 		if (dma_buf_begin_cpu_access(race->dmabuf, race->dir))
 			race->errors++;
-		cond_resched();
+		race_pause(i);
 		if (dma_buf_end_cpu_access(race->dmabuf, race->dir))
 			race->errors++;
 	}
@@ -1125,7 +1136,7 @@ static void race_vmapper(void *data)
 			race->errors++;
 			continue;
 		}
-		cond_resched();
+		race_pause(i);
 		dma_buf_vunmap_unlocked(race->dmabuf, &map);
 	}
 }

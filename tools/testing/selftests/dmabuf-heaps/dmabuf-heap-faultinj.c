@@ -18,9 +18,9 @@
 #define SEED		61
 
 /*
- * As they come, both leave out every allocation that may wait, the second also
- * those of movable or high memory and of single pages: that is all there is.
- * Without verbose the log is not filled with back traces.
+ * By default allocations that may wait never fail, nor do single pages and
+ * those that may be in high memory: none would be left here. Without verbose
+ * the log is not filled with back traces.
  */
 static struct knob {
 	const char *path;
