@@ -18,9 +18,12 @@ alone()
 
 suites()
 {
+	local steps=guest/steps/check
+
+	[ "$1" != debug ] || steps=guest/steps/debug
 	scripts/selftests.sh || return
 	scripts/kbuild.sh "$1" || return
-	scripts/guest.sh "$1" "$1" guest/steps/check guest/dt/probe.dtso
+	scripts/guest.sh "$1" "$1" $steps guest/dt/probe.dtso
 }
 
 run_part()

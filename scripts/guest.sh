@@ -25,15 +25,11 @@ else
 	cpu=(-accel "tcg,thread=multi" -cpu "max,pauth-impdef=on")
 	slow=2
 fi
-extra=
-if [ "$variant" = debug ]; then
-	slow=$((slow * 2))
-	extra="debug_pagealloc=on page_poison=1 page_owner=on"
-fi
+[ "$variant" != debug ] || slow=$((slow * 2))
 
 qemu=(qemu-system-aarch64 "${cpu[@]}" -smp "${CPUS:-2}" -m "${MEM:-2G}"
 	-nodefaults -no-reboot -display none -kernel "$image" -initrd "$dir/initramfs.cpio")
-append="console=ttyAMA0 panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on $extra ${APPEND:-}"
+append="console=ttyAMA0 panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on ${APPEND:-}"
 
 # QEMU's own device tree with the overlays applied
 if [ $# -gt 0 ]; then
