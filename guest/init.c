@@ -45,6 +45,11 @@ static const char * const splats[] = {
 	"ODEBUG:", "Bad page", "kernel BUG at", "nobody cared",
 };
 
+/* What looks like that, but is not */
+static const char * const harmless[] = {
+	"DMA-API: preallocated", "DMA-API: debugging enabled",
+};
+
 static int log_fd;
 static int kmsg_fd;
 static int failures;
@@ -320,12 +325,19 @@ static bool no_leak(void)
 	return clean;
 }
 
-static bool is_splat(const char *text)
+#define CONTAINS(text, list)	contains(text, list, sizeof(list) / sizeof(*(list)))
+
+static bool contains(const char *text, const char * const *list, size_t n)
 {
-	for (size_t i = 0; i < sizeof(splats) / sizeof(*splats); i++)
-		if (strstr(text, splats[i]))
+	while (n--)
+		if (strstr(text, list[n]))
 			return true;
 	return false;
+}
+
+static bool is_splat(const char *text)
+{
+	return CONTAINS(text, splats) && !CONTAINS(text, harmless);
 }
 
 /* Read the kernel's messages since boot; those of user space do not count */

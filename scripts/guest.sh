@@ -102,8 +102,9 @@ verdict=$(cat "$dir/verdict" 2>/dev/null || :)
 
 first_splat()
 {
-	grep -n -m1 -E 'BUG:|WARNING:|Oops|Kernel panic|Unable to handle|KASAN:|UBSAN:|DMA-API:|possible (recursive|circular) locking|inconsistent lock state|Invalid wait context|suspicious RCU|refcount_t:|corruption|blocked for more than|detected stall|ODEBUG:' \
-		"$dir/console.log" 2>/dev/null | cut -d: -f1
+	grep -n -E 'BUG:|WARNING:|Oops|Kernel panic|Unable to handle|KASAN:|UBSAN:|DMA-API:|possible (recursive|circular) locking|inconsistent lock state|Invalid wait context|suspicious RCU|refcount_t:|corruption|blocked for more than|detected stall|ODEBUG:' \
+		"$dir/console.log" 2>/dev/null | grep -m1 -vE 'DMA-API: (preallocated|debugging enabled)' |
+		cut -d: -f1
 }
 
 complain()
