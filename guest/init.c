@@ -36,7 +36,7 @@
 /* What the kernel says when something is wrong with it */
 static const char * const splats[] = {
 	"BUG:", "WARNING:", "Oops", "Kernel panic", "Unable to handle",
-	"KASAN:", "UBSAN:", "kmemleak: Cannot", "DMA-API:",
+	"KASAN:", "UBSAN:", "leak detector disabled", "DMA-API:",
 	"possible recursive locking", "possible circular locking",
 	"possible irq lock inversion", "inconsistent lock state",
 	"Invalid wait context", "bad unlock balance", "held lock freed",
