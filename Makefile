@@ -60,8 +60,11 @@ check-y check-m check-n check-debug: check-%: tree
 kunit: tree
 	@scripts/check.sh kunit-uml kunit-arm64
 
-kunit-uml kunit-arm64 lint series: tree
+kunit-uml kunit-arm64 lint: tree
 	@scripts/check.sh $@
+
+series: tree
+	@scripts/series.py
 
 selftest: build
 	@scripts/selftest.sh $(T)
