@@ -14,7 +14,9 @@ uml)
 	objects=710
 	;;
 arm64)
-	arch=(--arch arm64 --cross_compile "$CCACHE$CROSS")
+	# Two CPUs for the races; ccache in CC alone, kunit.py's make cannot have it in AR
+	arch=(--arch arm64 --cross_compile "$CROSS" --make_options "CC=$CCACHE${CROSS}gcc"
+		--qemu_args "-smp 2")
 	objects=1000
 	;;
 *)
