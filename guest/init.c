@@ -42,12 +42,12 @@ static const char * const splats[] = {
 	"Invalid wait context", "bad unlock balance", "held lock freed",
 	"suspicious RCU usage", "refcount_t:", "list_add corruption",
 	"list_del corruption", "blocked for more than", "detected stall",
-	"ODEBUG:", "Bad page", "kernel BUG at", "nobody cared",
+	"ODEBUG:", "Bad page", "kernel BUG at", "nobody cared", NULL
 };
 
 /* What looks like that, but is not */
 static const char * const harmless[] = {
-	"DMA-API: preallocated", "DMA-API: debugging enabled",
+	"DMA-API: preallocated", "DMA-API: debugging enabled", NULL
 };
 
 static int log_fd;
@@ -325,19 +325,17 @@ static bool no_leak(void)
 	return clean;
 }
 
-#define CONTAINS(text, list)	contains(text, list, sizeof(list) / sizeof(*(list)))
-
-static bool contains(const char *text, const char * const *list, size_t n)
+static bool contains(const char *text, const char * const *list)
 {
-	while (n--)
-		if (strstr(text, list[n]))
+	for (; *list; list++)
+		if (strstr(text, *list))
 			return true;
 	return false;
 }
 
 static bool is_splat(const char *text)
 {
-	return CONTAINS(text, splats) && !CONTAINS(text, harmless);
+	return contains(text, splats) && !contains(text, harmless);
 }
 
 /* Read the kernel's messages since boot; those of user space do not count */
