@@ -114,11 +114,12 @@ complain()
 	line=$(first_splat) || :
 	if [ -n "$line" ]; then
 		echo "[$run] first complaint of the kernel:"
-		tail -n "+$((line > 4 ? line - 4 : 1))" "$dir/console.log" | head -n 34 | tr -d '\r'
+		# One reader that takes all: a broken pipe would end us here, under pipefail
+		sed -n "$((line > 4 ? line - 4 : 1)),$((line + 29))p" "$dir/console.log" | tr -d '\r'
 	elif [ -z "$verdict" ]; then
 		tail -n 5 "$dir/console.log" | tr -d '\r'
 	fi
-	grep -E '^(# )*not ok ' "$ktap" | head -n 20 || :
+	grep -m20 -E '^(# )*not ok ' "$ktap" || :
 	echo "[$run] logs: $dir/guest.log $dir/console.log"
 }
 

@@ -72,7 +72,7 @@ check_base_deep()
 	[ -z "$file" ] || die "tree is not clean: $file exists"
 	[ -e "$dir/.git" ] || return 0
 	file=$(git -c safe.directory='*' -C "$dir" --no-optional-locks \
-		status --porcelain | head -n 1)
+		status --porcelain | sed -n 1p)
 	[ -z "$file" ] || die "tree is not clean: git status of $dir says '$file'"
 }
 
