@@ -56,14 +56,15 @@ may_not()
 # buffer, a heap no other heap
 include_rules()
 {
-	local heap
+	local heap pool
 
 	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
 	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
 	may_not $HEAPS/heap_buffer.c heap_pool.h cma.h genalloc.h
 	may_not $HEAPS/heap_buffer.h heap_pool.h heap_backing.h
-	may_not $HEAPS/heap_pool.c dma-buf.h dma-heap.h heap_buffer.h
-	may_not $HEAPS/heap_pool.h dma-buf.h dma-heap.h heap_buffer.h
+	for pool in $HEAPS/heap_pool*.[ch]; do
+		may_not "$pool" dma-buf.h dma-heap.h heap_buffer.h dma-mapping.h
+	done
 	may_not $HEAPS/system_heap.c cma.h genalloc.h
 	for heap in $HEAPS/*_heap.c; do
 		may_not "$heap" dma-resv.h

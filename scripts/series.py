@@ -83,9 +83,14 @@ def manifest():
 def makefile_lines(text, has_object):
     """The rules all whose objects are there, and the symbols they use"""
     kept, symbols = [], set()
+    parts = dict(re.findall(r"(?m)^([\w-]+)-y\s*:=\s*(.*)", text))
+
+    def there(obj):
+        return all(has_object(o) for o in parts.get(obj[:-2], obj).split())
+
     for line in text.splitlines():
         rule = re.match(r"(obj|[\w-]+)-(\$\(CONFIG_(\w+)\)|y|m)\s*[:+]?=\s*(.*)", line)
-        if rule and not all(has_object(o) for o in rule[4].split()):
+        if rule and not all(there(o) for o in rule[4].split()):
             continue
         if rule and rule[3]:
             symbols.add(rule[3])
@@ -98,6 +103,11 @@ def kconfig_entries(text):
     parts = re.split(r"(?m)^(?=config )", text)
     return [(re.match(r"config (\w+)\n", p)[1] if p.startswith("config ") else None,
              p.rstrip("\n")) for p in parts if p.strip()]
+
+
+def parent(entry):
+    """The symbol that an option without objects of its own depends on"""
+    return re.search(r"depends on (\w+)", entry)[1]
 
 
 def derive(base, landed):
@@ -114,8 +124,9 @@ def derive(base, landed):
     new, mine = makefile_lines(read(f"{STAGE}/{makefile}"), ours)
     old, theirs = makefile_lines(read(f"{base}/{makefile}"), stock)
     new += [line for line in old if line.startswith("obj-")]
+    every = makefile_lines(read(f"{STAGE}/{makefile}"), lambda obj: True)[1]
     entries = [e for s, e in kconfig_entries(read(f"{STAGE}/{kconfig}"))
-               if s is None or s in mine]
+               if s is None or s in mine or s not in every and parent(e) in mine]
     entries += [e for s, e in kconfig_entries(read(f"{base}/{kconfig}"))
                 if s in theirs and s not in mine]
     write(f"{WORK}/{makefile}", "\n".join(new) + "\n")

@@ -3,10 +3,10 @@
  * DMA-BUF heaps: the registry of heaps and their character devices
  *
  * A heap is a &struct device of class dma_heap with a character device. Its
- * name is the device's name, its reference count the device's: the registry
- * holds one reference, every open file (through the cdev) and every
- * dma_heap_find() one more. Heaps are never taken away again, as a node that
- * user space has open cannot be revoked.
+ * name is the device's name, its private data the device's, and so is its
+ * reference count: the registry holds one reference, every open file (through
+ * the cdev) and every dma_heap_find() one more. Heaps are never taken away
+ * again, as a node that user space has open cannot be revoked.
  *
  * heap_list_lock makes checking a name and publishing it one step. The core
  * knows names and flags; pages, scatterlists and dma_buf_ops are the heap's.
@@ -39,14 +39,12 @@
  * @cdev: the node below /dev/dma_heap/
  * @node: entry in heap_list, protected by heap_list_lock
  * @ops: operations of the heap
- * @priv: for the heap's own use
  */
 struct dma_heap {
 	struct device dev;
 	struct cdev cdev;
 	struct list_head node;
 	const struct dma_heap_ops *ops;
-	void *priv;
 };
 
 static LIST_HEAD(heap_list);
@@ -202,24 +200,21 @@ static int dma_heap_publish(struct dma_heap *heap)
 }
 
 /**
- * dma_heap_add - add a heap and its device node
+ * dma_heap_create - make a heap that nobody sees yet
  * @exp_info: name, operations and private data of the heap
  *
- * Once this returns, and possibly before, user space allocates from the heap.
- * There is no way back: add the heap as the last step of an initialisation
- * that can fail, and let neither the operations nor the module that has them
- * go away.
+ * It has its device, so that what needs that can be set up before user space
+ * allocates. To be followed by dma_heap_register() or dma_heap_destroy().
  *
- * The name is copied. It must be unique, no longer than DMA_HEAP_NAME_MAX and
- * fit for a file name.
+ * The name is copied. It must be no longer than DMA_HEAP_NAME_MAX and fit for a
+ * file name.
  *
  * Context: Process context, may sleep.
  *
  * Return: The heap, or an ERR_PTR(): -EINVAL for a bad name or missing
- * operations, -EEXIST if there is a heap of that name, -ENOSPC if there are as
- * many heaps as there can be, -ENOMEM, or what adding the device gave.
+ * operations, or -ENOMEM.
  */
-struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
+struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info)
 {
 	struct dma_heap *heap;
 	int ret;
@@ -240,11 +235,12 @@ struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 		return ERR_PTR(-ENOMEM);
 
 	heap->ops = exp_info->ops;
-	heap->priv = exp_info->priv;
 	cdev_init(&heap->cdev, &dma_heap_fops);
 	device_initialize(&heap->dev);
 	heap->dev.class = &dma_heap_class;
+	heap->dev.groups = exp_info->groups;
 	heap->dev.release = dma_heap_release;
+	dev_set_drvdata(&heap->dev, exp_info->priv);
 
 	ret = dev_set_name(&heap->dev, "%s", exp_info->name);
 	if (ret)
@@ -255,18 +251,84 @@ struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 	if (ret)
 		goto err_put_device;
 
-	mutex_lock(&heap_list_lock);
-	ret = dma_heap_publish(heap);
-	mutex_unlock(&heap_list_lock);
-	if (ret)
-		goto err_put_device;
-
 	return heap;
 
 err_put_device:
 	put_device(&heap->dev);
-	pr_err("cannot add heap %s: %pe\n", exp_info->name, ERR_PTR(ret));
+	pr_err("cannot make heap %s: %pe\n", exp_info->name, ERR_PTR(ret));
 	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_create, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_register - let user space and drivers find a heap
+ * @heap: heap that dma_heap_create() gave
+ *
+ * Once this returns 0, and possibly before, user space allocates from the heap.
+ * There is no way back: register the heap as the last step of an
+ * initialisation that can fail, and let neither the operations nor the module
+ * that has them go away.
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: 0, -EEXIST if there is a heap of that name, -ENOSPC if there are as
+ * many heaps as there can be, -ENOMEM, or what adding the device gave. The heap
+ * is still the caller's then.
+ */
+int dma_heap_register(struct dma_heap *heap)
+{
+	int ret;
+
+	mutex_lock(&heap_list_lock);
+	ret = dma_heap_publish(heap);
+	mutex_unlock(&heap_list_lock);
+	if (ret)
+		pr_err("cannot add heap %s: %pe\n", dev_name(&heap->dev),
+		       ERR_PTR(ret));
+
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_register, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_destroy - drop a heap that has not been registered
+ * @heap: heap that dma_heap_create() gave
+ *
+ * Context: Process context, may sleep.
+ */
+void dma_heap_destroy(struct dma_heap *heap)
+{
+	put_device(&heap->dev);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_destroy, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_add - add a heap and its device node
+ * @exp_info: name, operations and private data of the heap
+ *
+ * dma_heap_create() and dma_heap_register() in one step, with all that is said
+ * there.
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: The heap, or an ERR_PTR() of what one of the two gave.
+ */
+struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
+{
+	struct dma_heap *heap;
+	int ret;
+
+	heap = dma_heap_create(exp_info);
+	if (IS_ERR(heap))
+		return heap;
+
+	ret = dma_heap_register(heap);
+	if (ret) {
+		dma_heap_destroy(heap);
+		return ERR_PTR(ret);
+	}
+
+	return heap;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_add, DMA_BUF_HEAP);
 
@@ -291,11 +353,11 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_del, DMA_BUF_HEAP);
  *
  * Context: Any.
  *
- * Return: The priv pointer given to dma_heap_add().
+ * Return: The priv pointer given to dma_heap_create().
  */
 void *dma_heap_get_drvdata(struct dma_heap *heap)
 {
-	return heap->priv;
+	return dev_get_drvdata(&heap->dev);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_get_drvdata, DMA_BUF_HEAP);
 

@@ -5,6 +5,7 @@
 #include <linux/kconfig.h>
 #include <linux/types.h>
 
+struct attribute_group;
 struct device;
 struct dma_buf;
 struct dma_heap;
@@ -36,16 +37,22 @@ struct dma_heap_ops {
 
 /**
  * struct dma_heap_export_info - description of a heap to add
- * @name: name of the device node, copied by dma_heap_add()
+ * @name: name of the device node, copied by dma_heap_create()
  * @ops: operations of the heap; must stay around forever
- * @priv: for the heap's own use, see dma_heap_get_drvdata()
+ * @priv: for the heap's own use, see dma_heap_get_drvdata(); also the driver
+ *	  data of the heap's device
+ * @groups: attributes of the heap's device, or NULL; must stay around forever
  */
 struct dma_heap_export_info {
 	const char *name;
 	const struct dma_heap_ops *ops;
 	void *priv;
+	const struct attribute_group **groups;
 };
 
+struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info);
+int dma_heap_register(struct dma_heap *heap);
+void dma_heap_destroy(struct dma_heap *heap);
 struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info);
 void *dma_heap_get_drvdata(struct dma_heap *heap);
 const char *dma_heap_get_name(struct dma_heap *heap);

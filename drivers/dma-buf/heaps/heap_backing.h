@@ -2,15 +2,18 @@
 /*
  * The memory behind a buffer, and where it comes from
  *
- * Exporter and sources meet here: a source hands out backings and takes them
- * back, the exporter makes buffers of them, and neither knows the other.
+ * Exporter, pool and sources meet here: a source hands out backings and takes
+ * them back, a pool is a source that keeps those of another one for the next
+ * buffer, the exporter makes buffers of them, and none knows the others.
  */
 #ifndef _DMA_HEAP_BACKING_H
 #define _DMA_HEAP_BACKING_H
 
+#include <linux/list.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
+struct dma_heap_pool_bin;
 struct dma_heap_source;
 
 /**
@@ -18,10 +21,24 @@ struct dma_heap_source;
  * @sgt: the chunks of memory, each physically contiguous, page aligned, of
  *	 whole pages and with a struct page; never mapped for DMA itself
  * @size: bytes in all chunks together
+ * @scrubbed: has gone through the source's scrub operation chunk by chunk
+ *	      since it was last used: it is zero, and no cache line of it is
+ *	      dirty. What comes from a source directly is zero only.
+ * @bin: the pool's: where backings of this size and node are, NULL if the
+ *	 backing is not to be kept
+ * @in_bin: the pool's: entry among them
+ * @in_pool: the pool's: entry in order of age
+ * @freed: the pool's: when the last buffer made of it went, in jiffies
  */
 struct dma_heap_backing {
 	struct sg_table sgt;
 	size_t size;
+	bool scrubbed;
+
+	struct dma_heap_pool_bin *bin;
+	struct list_head in_bin;
+	struct list_head in_pool;
+	unsigned long freed;
 };
 
 /**
@@ -32,7 +49,7 @@ struct dma_heap_source_ops {
 	 * @alloc:
 	 *
 	 * Get a zeroed backing of @size bytes, a non-zero multiple of
-	 * PAGE_SIZE.
+	 * PAGE_SIZE. If the source is uncached, no cache line of it is left.
 	 *
 	 * Context: Process context, no lock held. May sleep.
 	 *
@@ -48,21 +65,38 @@ struct dma_heap_source_ops {
 	 * Take back a backing, whatever it contains by now.
 	 *
 	 * Context: Process context of whoever dropped the buffer's last
-	 * reference. May sleep, but must not wait for anybody who could be
-	 * about to drop a reference of a file.
+	 * reference, or of whoever reclaims memory. May sleep, but must neither
+	 * allocate memory nor wait for anybody who could be about to drop a
+	 * reference of a file.
 	 */
 	void (*free)(struct dma_heap_source *source,
 		     struct dma_heap_backing *backing);
+
+	/**
+	 * @scrub:
+	 *
+	 * Make @len bytes at @page, a chunk of a backing of this source, as if
+	 * never used: zero them, write back the cache lines they are in and, if
+	 * the source is uncached, drop these. Only for sources with a pool in
+	 * front of them.
+	 *
+	 * Context: Process context, no lock held. May sleep.
+	 */
+	void (*scrub)(struct dma_heap_source *source, struct page *page,
+		      size_t len);
 };
 
 /**
  * struct dma_heap_source - somewhere backings come from
  * @ops: how to get and give back memory
+ * @uncached: all mappings of the memory bypass the cache (write-combined), so
+ *	      that it never needs maintenance while a buffer has it
  *
  * To be embedded. A source may stand in front of another one, as a pool does.
  */
 struct dma_heap_source {
 	const struct dma_heap_source_ops *ops;
+	bool uncached;
 };
 
 #endif /* _DMA_HEAP_BACKING_H */

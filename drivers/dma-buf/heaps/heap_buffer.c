@@ -13,7 +13,9 @@
  * reservation.
  */
 
+#include <linux/device.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
@@ -217,11 +219,50 @@ void dma_heap_buffer_detach(struct dma_buf *dmabuf,
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_detach, DMA_BUF_HEAP);
 
 /*
+ * Does the device see copies instead of the memory? An IOMMU makes the copying
+ * needless, and addresses that tell nothing.
+ */
+static bool dma_heap_attachment_bounces(struct dma_heap_attachment *a)
+{
+	struct scatterlist *sg;
+	int i;
+
+	if (device_iommu_mapped(a->dev))
+		return false;
+
+	for_each_sgtable_dma_sg(&a->sgt, sg, i)
+		if (dma_to_phys(a->dev, sg_dma_address(sg)) != sg_phys(sg))
+			return true;
+
+	return false;
+}
+
+static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
+					 struct dma_heap_attachment *a,
+					 enum dma_data_direction dir)
+{
+	int ret;
+
+	ret = dma_map_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
+	if (ret)
+		return ret;
+
+	/* The copying would go through the cache */
+	if (buffer->source->uncached && dma_heap_attachment_bounces(a)) {
+		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
+		return -EIO;
+	}
+
+	return 0;
+}
+
+/*
  * The table is mapped without maintenance, which is then done by hand: the
  * same table may be handed out more than once, and devices that have the same
  * chunks mapped at the same time are no mistake here.
  */
-static int dma_heap_attachment_map(struct dma_heap_attachment *a,
+static int dma_heap_attachment_map(struct dma_heap_buffer *buffer,
+				   struct dma_heap_attachment *a,
 				   enum dma_data_direction dir)
 {
 	int ret;
@@ -230,8 +271,7 @@ static int dma_heap_attachment_map(struct dma_heap_attachment *a,
 		return -EINVAL;
 
 	if (!a->mapcount) {
-		ret = dma_map_sgtable(a->dev, &a->sgt, dir,
-				      DMA_ATTR_SKIP_CPU_SYNC);
+		ret = dma_heap_attachment_map_table(buffer, a, dir);
 		if (ret)
 			return ret;
 		a->dir = dir;
@@ -240,7 +280,8 @@ static int dma_heap_attachment_map(struct dma_heap_attachment *a,
 	}
 
 	a->mapcount++;
-	dma_sync_sgtable_for_device(a->dev, &a->sgt, a->dir);
+	if (!buffer->source->uncached)
+		dma_sync_sgtable_for_device(a->dev, &a->sgt, a->dir);
 
 	return 0;
 }
@@ -257,7 +298,8 @@ static int dma_heap_attachment_map(struct dma_heap_attachment *a,
  *
  * Return: The table with the device's addresses, or an ERR_PTR(): -EINVAL for
  * no direction, -EBUSY for one that is not covered by that of the mapping
- * which exists, or what dma_map_sgtable() gave.
+ * which exists, -EIO for an uncached buffer that the device cannot reach, or
+ * what dma_map_sgtable() gave.
  */
 struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
 				     enum dma_data_direction dir)
@@ -269,7 +311,7 @@ struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
 	mutex_lock(&buffer->lock);
-	ret = dma_heap_attachment_map(a, dir);
+	ret = dma_heap_attachment_map(buffer, a, dir);
 	mutex_unlock(&buffer->lock);
 
 	return ret ? ERR_PTR(ret) : &a->sgt;
@@ -294,7 +336,8 @@ void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
 
 	mutex_lock(&buffer->lock);
 	/* The table is mapped in the first mapping's direction, not in @dir */
-	dma_sync_sgtable_for_cpu(a->dev, sgt, a->dir);
+	if (!buffer->source->uncached)
+		dma_sync_sgtable_for_cpu(a->dev, sgt, a->dir);
 	if (!--a->mapcount)
 		dma_unmap_sgtable(a->dev, sgt, a->dir, DMA_ATTR_SKIP_CPU_SYNC);
 	mutex_unlock(&buffer->lock);
@@ -320,6 +363,9 @@ int dma_heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	struct dma_heap_attachment *a;
+
+	if (buffer->source->uncached)
+		return 0;
 
 	mutex_lock(&buffer->lock);
 	list_for_each_entry(a, &buffer->attachments, node)
@@ -350,7 +396,7 @@ int dma_heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 	struct dma_heap_attachment *a;
 
 	/* Who only read has nothing to tell the devices */
-	if (dir == DMA_FROM_DEVICE)
+	if (dir == DMA_FROM_DEVICE || buffer->source->uncached)
 		return 0;
 
 	mutex_lock(&buffer->lock);
@@ -390,6 +436,9 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 
+	if (buffer->source->uncached)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
+
 	for_each_sgtable_sg(&buffer->backing->sgt, sg, i) {
 		unsigned long len;
 
@@ -415,7 +464,8 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_mmap, DMA_BUF_HEAP);
 
-static void *dma_heap_vmap_backing(struct dma_heap_backing *backing)
+static void *dma_heap_vmap_backing(struct dma_heap_backing *backing,
+				   pgprot_t prot)
 {
 	unsigned long npages = PHYS_PFN(backing->size);
 	struct sg_page_iter piter;
@@ -430,7 +480,7 @@ static void *dma_heap_vmap_backing(struct dma_heap_backing *backing)
 	for_each_sgtable_page(&backing->sgt, &piter, 0)
 		pages[n++] = sg_page_iter_page(&piter);
 
-	vaddr = vmap(pages, npages, VM_MAP, PAGE_KERNEL);
+	vaddr = vmap(pages, npages, VM_MAP, prot);
 	kvfree(pages);
 
 	return vaddr;
@@ -449,11 +499,15 @@ static void *dma_heap_vmap_backing(struct dma_heap_backing *backing)
 int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	pgprot_t prot = PAGE_KERNEL;
 	void *vaddr;
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	vaddr = dma_heap_vmap_backing(buffer->backing);
+	if (buffer->source->uncached)
+		prot = pgprot_writecombine(prot);
+
+	vaddr = dma_heap_vmap_backing(buffer->backing, prot);
 	if (!vaddr)
 		return -ENOMEM;
 

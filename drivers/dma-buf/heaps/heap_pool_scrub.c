@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DMA-BUF heaps: the scrubber of a pool
+ *
+ * A thread that makes dirty backings clean, and lets go of those nobody wants.
+ * A backlog that is small waits until a CPU has nothing else to do, a larger
+ * one gets its share of a busy CPU, or it would never be worked off there. The
+ * thread does not preempt whoever wakes it, in either case.
+ */
+
+#include <linux/err.h>
+#include <linux/freezer.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <uapi/linux/sched/types.h>
+
+#include "heap_backing.h"
+#include "heap_pool_internal.h"
+
+/* A backlog of so much is worth a share of a busy CPU */
+#define POOL_HURRY_PAGES	PHYS_PFN(SZ_64K)
+
+/* Without work for so long, the next one may be small */
+#define POOL_CALM		((long)HZ)
+
+/* The decay need not be more exact than that */
+#define POOL_DECAY_SLACK	(HZ / 20)
+
+/* Scrub chunk by chunk, until @stop says that it is of no use any more */
+bool dma_heap_pool_scrub(struct dma_heap_pool *pool,
+			 struct dma_heap_backing *backing,
+			 bool (*stop)(struct dma_heap_pool *pool))
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(&backing->sgt, sg, i) {
+		if (stop && stop(pool))
+			return false;
+		pool->source->ops->scrub(pool->source, sg_page(sg), sg->length);
+		cond_resched();
+	}
+	backing->scrubbed = true;
+
+	return true;
+}
+
+static bool dma_heap_pool_must_let_go(struct dma_heap_pool *pool)
+{
+	bool keep;
+
+	spin_lock(&pool->lock);
+	keep = dma_heap_pool_may_keep(pool, pool->scrubbing);
+	spin_unlock(&pool->lock);
+
+	return !keep;
+}
+
+static struct dma_heap_backing *
+dma_heap_pool_start_scrubbing(struct dma_heap_pool *pool)
+{
+	struct dma_heap_backing *backing = NULL;
+	int nid;
+
+	spin_lock(&pool->lock);
+	for_each_node(nid) {
+		backing = dma_heap_pool_oldest_dirty(pool, nid);
+		if (backing)
+			break;
+	}
+	if (backing)
+		dma_heap_pool_unlink(pool, backing);
+	pool->scrubbing = backing;
+	spin_unlock(&pool->lock);
+
+	return backing;
+}
+
+static void dma_heap_pool_wake(struct dma_heap_pool *pool)
+{
+	if (wq_has_sleeper(&pool->wait))
+		wake_up_all(&pool->wait);
+}
+
+static void dma_heap_pool_end_scrubbing(struct dma_heap_pool *pool)
+{
+	struct dma_heap_backing *backing = pool->scrubbing;
+	LIST_HEAD(removed);
+
+	spin_lock(&pool->lock);
+	pool->scrubbing = NULL;
+	if (backing->scrubbed) {
+		pool->stats.scrubbed_pages += backing_pages(backing);
+		dma_heap_pool_link(pool, backing);
+	} else {
+		pool->stats.shrunk_pages += backing_pages(backing);
+		dma_heap_pool_account(pool, backing, -1);
+		list_add(&backing->in_pool, &removed);
+	}
+	spin_unlock(&pool->lock);
+
+	dma_heap_pool_release(pool, &removed);
+	/* Somebody may wait for the backing in our hands */
+	dma_heap_pool_wake(pool);
+}
+
+/* Returns whether there was something to scrub */
+static bool dma_heap_pool_scrub_next(struct dma_heap_pool *pool)
+{
+	struct dma_heap_backing *backing;
+
+	backing = dma_heap_pool_start_scrubbing(pool);
+	if (!backing)
+		return false;
+
+	dma_heap_pool_scrub(pool, backing, dma_heap_pool_must_let_go);
+	dma_heap_pool_end_scrubbing(pool);
+
+	return true;
+}
+
+/*
+ * Remove what is in the pool of a node for too long. What is to be kept counts
+ * as new again. Returns in how many jiffies the next one is due.
+ */
+static unsigned long dma_heap_pool_decay_node(struct dma_heap_pool *pool,
+					      int nid,
+					      struct list_head *removed)
+{
+	struct dma_heap_backing *backing;
+
+	lockdep_assert_held(&pool->lock);
+
+	while ((backing = dma_heap_pool_oldest_clean(pool, nid))) {
+		unsigned long due = backing->freed + pool->decay;
+
+		if (time_before(jiffies, due))
+			return due - jiffies;
+
+		if (backing->bin->count > backing->bin->keep) {
+			pool->stats.decayed_pages += backing_pages(backing);
+			dma_heap_pool_remove(pool, backing, removed);
+			continue;
+		}
+		backing->freed = jiffies;
+		list_move_tail(&backing->in_pool, &pool->nodes[nid].clean);
+		if (!pool->decay)
+			break;
+	}
+
+	return MAX_SCHEDULE_TIMEOUT;
+}
+
+static unsigned long dma_heap_pool_decay(struct dma_heap_pool *pool)
+{
+	unsigned long next = MAX_SCHEDULE_TIMEOUT;
+	LIST_HEAD(removed);
+	int nid;
+
+	spin_lock(&pool->lock);
+	for_each_node(nid)
+		next = min(next, dma_heap_pool_decay_node(pool, nid, &removed));
+	spin_unlock(&pool->lock);
+
+	dma_heap_pool_release(pool, &removed);
+
+	return max(next, POOL_DECAY_SLACK);
+}
+
+static void dma_heap_pool_set_policy(struct dma_heap_pool *pool, int policy)
+{
+	const struct sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = policy,
+	};
+
+	WARN_ON_ONCE(sched_setattr_nocheck(pool->scrubber, &attr));
+}
+
+static void dma_heap_pool_hurry(struct dma_heap_pool *pool)
+{
+	if (!test_and_set_bit(POOL_HURRIED, &pool->flags))
+		dma_heap_pool_set_policy(pool, SCHED_BATCH);
+}
+
+/* Only the scrubber itself slows down; somebody may want it to hurry meanwhile */
+static void dma_heap_pool_calm_down(struct dma_heap_pool *pool)
+{
+	if (!test_and_clear_bit(POOL_HURRIED, &pool->flags))
+		return;
+
+	dma_heap_pool_set_policy(pool, SCHED_IDLE);
+	if (test_bit(POOL_HURRIED, &pool->flags))
+		dma_heap_pool_set_policy(pool, SCHED_BATCH);
+}
+
+static bool dma_heap_pool_has_work(struct dma_heap_pool *pool)
+{
+	bool dirty;
+
+	spin_lock(&pool->lock);
+	dirty = pool->pages != pool->clean_pages;
+	spin_unlock(&pool->lock);
+
+	return dirty || test_bit(POOL_DECAY_CHANGED, &pool->flags);
+}
+
+/* Have the scrubber look after a backlog of @dirty_pages */
+void dma_heap_pool_wake_scrubber(struct dma_heap_pool *pool,
+				 unsigned long dirty_pages)
+{
+	if (dirty_pages >= POOL_HURRY_PAGES)
+		dma_heap_pool_hurry(pool);
+
+	dma_heap_pool_wake(pool);
+}
+
+/* Have the scrubber find out anew when to let go of what nobody wants */
+void dma_heap_pool_change_decay(struct dma_heap_pool *pool)
+{
+	set_bit(POOL_DECAY_CHANGED, &pool->flags);
+	dma_heap_pool_wake(pool);
+}
+
+static int dma_heap_pool_scrubber(void *data)
+{
+	struct dma_heap_pool *pool = data;
+
+	set_freezable();
+
+	while (!kthread_freezable_should_stop(NULL)) {
+		long timeout;
+
+		if (dma_heap_pool_scrub_next(pool))
+			continue;
+
+		clear_bit(POOL_DECAY_CHANGED, &pool->flags);
+		timeout = dma_heap_pool_decay(pool);
+		if (test_bit(POOL_HURRIED, &pool->flags))
+			timeout = min(timeout, POOL_CALM);
+
+		if (!wait_event_freezable_timeout(pool->wait,
+						  dma_heap_pool_has_work(pool) ||
+						  kthread_should_stop(),
+						  timeout))
+			dma_heap_pool_calm_down(pool);
+	}
+
+	return 0;
+}
+
+int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool)
+{
+	struct task_struct *task;
+
+	task = kthread_create(dma_heap_pool_scrubber, pool,
+			      "dma_heap_scrub/%s", pool->name);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+
+	pool->scrubber = get_task_struct(task);
+	dma_heap_pool_set_policy(pool, SCHED_IDLE);
+	wake_up_process(task);
+
+	return 0;
+}
+
+void dma_heap_pool_stop_scrubber(struct dma_heap_pool *pool)
+{
+	kthread_stop_put(pool->scrubber);
+}
