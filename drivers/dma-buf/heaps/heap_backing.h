@@ -21,9 +21,11 @@ struct dma_heap_source;
  * @sgt: the chunks of memory, each physically contiguous, page aligned, of
  *	 whole pages and with a struct page; never mapped for DMA itself
  * @size: bytes in all chunks together
- * @scrubbed: has gone through the source's scrub operation chunk by chunk
- *	      since it was last used: it is zero, and no cache line of it is
- *	      dirty. What comes from a source directly is zero only.
+ * @cleaned: no cache line of it is dirty when a buffer gets it
+ * @noncoherent: a device that does not see the CPU's caches has used it, and
+ *		 others like that may follow: it is to be cleaned when it is
+ *		 scrubbed
+ * @scrubbed: the pool's: zero
  * @bin: the pool's: where backings of this size and node are, NULL if the
  *	 backing is not to be kept
  * @in_bin: the pool's: entry among them
@@ -33,8 +35,10 @@ struct dma_heap_source;
 struct dma_heap_backing {
 	struct sg_table sgt;
 	size_t size;
-	bool scrubbed;
+	bool cleaned;
+	bool noncoherent;
 
+	bool scrubbed;
 	struct dma_heap_pool_bin *bin;
 	struct list_head in_bin;
 	struct list_head in_pool;
@@ -75,15 +79,16 @@ struct dma_heap_source_ops {
 	/**
 	 * @scrub:
 	 *
-	 * Make @len bytes at @page, a chunk of a backing of this source, as if
-	 * never used: zero them, write back the cache lines they are in and, if
-	 * the source is uncached, drop these. Only for sources with a pool in
-	 * front of them.
+	 * Zero @len bytes at @page, a chunk of a backing of this source. If
+	 * @clean or if the source is uncached, write back the cache lines they
+	 * are in, too, and drop them if the source is uncached. Only for
+	 * sources with a pool in front of them.
 	 *
-	 * Context: Process context, no lock held. May sleep.
+	 * Context: Process context, no lock held. May sleep, but must not
+	 * allocate memory: it may have to be short before anybody gets some.
 	 */
 	void (*scrub)(struct dma_heap_source *source, struct page *page,
-		      size_t len);
+		      size_t len, bool clean);
 };
 
 /**

@@ -17,6 +17,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -280,6 +281,8 @@ static int dma_heap_attachment_map(struct dma_heap_buffer *buffer,
 	}
 
 	a->mapcount++;
+	if (!dev_is_dma_coherent(a->dev))
+		buffer->backing->noncoherent = true;
 	if (!buffer->source->uncached)
 		dma_sync_sgtable_for_device(a->dev, &a->sgt, a->dir);
 

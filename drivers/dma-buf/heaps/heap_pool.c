@@ -4,7 +4,9 @@
  *
  * A backing is kept as it is when its buffer goes: pages, scatterlist and all,
  * by size and node. The next buffer of that size takes it whole, so that its
- * cost does not depend on the size. In between, the scrubber makes it zero.
+ * cost does not depend on the size. In between, the scrubber makes it zero, and
+ * has it written back from the CPU's caches if its kind of buffer is used by
+ * devices that do not look there.
  *
  * A backing is with a buffer, in the pool, or in the hands of whoever has taken
  * it out under pool->lock; only the last may scrub it or give it back to the
@@ -424,6 +426,7 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 	struct dma_heap_pool *pool = to_pool(base);
 
 	backing->scrubbed = false;
+	backing->cleaned = false;
 	backing->freed = jiffies;
 
 	if (dma_heap_pool_has_to_pay(pool, backing)) {

@@ -41,10 +41,12 @@ bool dma_heap_pool_scrub(struct dma_heap_pool *pool,
 	for_each_sgtable_sg(&backing->sgt, sg, i) {
 		if (stop && stop(pool))
 			return false;
-		pool->source->ops->scrub(pool->source, sg_page(sg), sg->length);
+		pool->source->ops->scrub(pool->source, sg_page(sg), sg->length,
+					 backing->noncoherent);
 		cond_resched();
 	}
 	backing->scrubbed = true;
+	backing->cleaned = backing->noncoherent || pool->source->uncached;
 
 	return true;
 }

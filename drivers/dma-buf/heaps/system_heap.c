@@ -157,7 +157,7 @@ static void system_heap_clean(struct system_heap *heap, struct page *page,
 }
 
 static void system_heap_scrub(struct dma_heap_source *source,
-			      struct page *page, size_t len)
+			      struct page *page, size_t len, bool clean)
 {
 	size_t i;
 
@@ -167,7 +167,8 @@ static void system_heap_scrub(struct dma_heap_source *source,
 	else
 		memset(page_address(page), 0, len);
 
-	system_heap_clean(to_system_heap(source), page, len);
+	if (clean || source->uncached)
+		system_heap_clean(to_system_heap(source), page, len);
 }
 
 static struct dma_heap_backing *
@@ -204,6 +205,7 @@ system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 			system_heap_clean(heap, page, page_size(page));
 	}
 	backing->size = size;
+	backing->cleaned = source->uncached;
 
 	return backing;
 
