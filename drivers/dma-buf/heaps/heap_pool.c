@@ -30,9 +30,9 @@
 #include "heap_pool.h"
 #include "heap_pool_internal.h"
 
-static unsigned int pool_percent = 25;
-module_param(pool_percent, uint, 0444);
-MODULE_PARM_DESC(pool_percent, "What pools may hold at first, in percent of RAM (default 25)");
+static unsigned int max_percent = 25;
+module_param(max_percent, uint, 0444);
+MODULE_PARM_DESC(max_percent, "What a pool may hold at first, in percent of RAM (default 25)");
 
 #define POOL_DECAY_MS	30000
 
@@ -316,35 +316,28 @@ static struct dma_heap_backing *dma_heap_pool_take(struct dma_heap_pool *pool,
 	return backing;
 }
 
-/* Put a backing that belongs to nobody into the pool, if that can have it */
-static void dma_heap_pool_add(struct dma_heap_pool *pool,
-			      struct dma_heap_backing *backing)
+/*
+ * Put a backing that belongs to nobody into the pool, or into @removed if the
+ * pool cannot have it. Returns how many dirty pages there are then.
+ */
+static unsigned long dma_heap_pool_insert(struct dma_heap_pool *pool,
+					  struct dma_heap_backing *backing,
+					  struct list_head *removed)
 {
-	unsigned long pages = backing_pages(backing), dirty;
-	LIST_HEAD(removed);
+	unsigned long pages = backing_pages(backing);
 
-	spin_lock(&pool->lock);
+	lockdep_assert_held(&pool->lock);
+
 	if (dma_heap_pool_may_keep(pool, backing) &&
-	    dma_heap_pool_make_room(pool, pages, &removed)) {
+	    dma_heap_pool_make_room(pool, pages, removed)) {
 		dma_heap_pool_account(pool, backing, 1);
 		dma_heap_pool_link(pool, backing);
 	} else {
 		pool->stats.evicted_pages += pages;
-		list_add_tail(&backing->in_pool, &removed);
+		list_add_tail(&backing->in_pool, removed);
 	}
-	dirty = pool->pages - pool->clean_pages;
-	spin_unlock(&pool->lock);
 
-	dma_heap_pool_release(pool, &removed);
-	dma_heap_pool_wake_scrubber(pool, dirty);
-}
-
-static void dma_heap_pool_count_paid(struct dma_heap_pool *pool,
-				     struct dma_heap_backing *backing)
-{
-	spin_lock(&pool->lock);
-	pool->stats.paid_pages += backing_pages(backing);
-	spin_unlock(&pool->lock);
+	return pool->pages - pool->clean_pages;
 }
 
 static bool dma_heap_pool_task_killed(struct dma_heap_pool *pool)
@@ -357,18 +350,24 @@ static struct dma_heap_backing *
 dma_heap_pool_alloc_dirty(struct dma_heap_pool *pool,
 			  struct dma_heap_backing *backing)
 {
+	unsigned long pages = backing_pages(backing);
+	LIST_HEAD(removed);
+	bool scrubbed;
+
+	scrubbed = dma_heap_pool_scrub(pool, backing, dma_heap_pool_task_killed);
+
 	spin_lock(&pool->lock);
-	if (backing_pages(backing) >= POOL_DEBT_PAGES)
+	if (pages >= POOL_DEBT_PAGES)
 		pool->debt_until = get_jiffies_64() + POOL_DEBT;
+	if (scrubbed)
+		pool->stats.paid_pages += pages;
+	else
+		dma_heap_pool_insert(pool, backing, &removed);
 	spin_unlock(&pool->lock);
 
-	if (!dma_heap_pool_scrub(pool, backing, dma_heap_pool_task_killed)) {
-		dma_heap_pool_add(pool, backing);
-		return ERR_PTR(-EINTR);
-	}
-	dma_heap_pool_count_paid(pool, backing);
+	dma_heap_pool_release(pool, &removed);
 
-	return backing;
+	return scrubbed ? backing : ERR_PTR(-EINTR);
 }
 
 static struct dma_heap_backing *
@@ -409,31 +408,36 @@ dma_heap_pool_alloc(struct dma_heap_source *base, size_t size)
 static bool dma_heap_pool_has_to_pay(struct dma_heap_pool *pool,
 				     struct dma_heap_backing *backing)
 {
-	bool pay;
+	lockdep_assert_held(&pool->lock);
 
-	spin_lock(&pool->lock);
-	pay = dma_heap_pool_may_keep(pool, backing) &&
-	      (pool->pages - pool->clean_pages > pool->max_pages / 2 ||
-	       time_before64(get_jiffies_64(), pool->debt_until));
-	spin_unlock(&pool->lock);
-
-	return pay;
+	return dma_heap_pool_may_keep(pool, backing) &&
+	       (pool->pages - pool->clean_pages > pool->max_pages / 2 ||
+		time_before64(get_jiffies_64(), pool->debt_until));
 }
 
 static void dma_heap_pool_free(struct dma_heap_source *base,
 			       struct dma_heap_backing *backing)
 {
 	struct dma_heap_pool *pool = to_pool(base);
+	unsigned long dirty;
+	LIST_HEAD(removed);
 
 	backing->scrubbed = false;
 	backing->cleaned = false;
 	backing->freed = jiffies;
 
+	spin_lock(&pool->lock);
 	if (dma_heap_pool_has_to_pay(pool, backing)) {
+		spin_unlock(&pool->lock);
 		dma_heap_pool_scrub(pool, backing, NULL);
-		dma_heap_pool_count_paid(pool, backing);
+		spin_lock(&pool->lock);
+		pool->stats.paid_pages += backing_pages(backing);
 	}
-	dma_heap_pool_add(pool, backing);
+	dirty = dma_heap_pool_insert(pool, backing, &removed);
+	spin_unlock(&pool->lock);
+
+	dma_heap_pool_release(pool, &removed);
+	dma_heap_pool_wake_scrubber(pool, dirty);
 }
 
 static const struct dma_heap_source_ops dma_heap_pool_ops = {
@@ -486,7 +490,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_pool_set_max, DMA_BUF_HEAP);
 void dma_heap_pool_set_decay(struct dma_heap_pool *pool, unsigned int decay_ms)
 {
 	spin_lock(&pool->lock);
-	pool->decay = msecs_to_jiffies(decay_ms);
+	WRITE_ONCE(pool->decay, max(msecs_to_jiffies(decay_ms), 1UL));
 	spin_unlock(&pool->lock);
 
 	dma_heap_pool_change_decay(pool);
@@ -647,7 +651,7 @@ struct dma_heap_pool *dma_heap_pool_create(const char *name,
 	pool->base.uncached = source->uncached;
 	pool->source = source;
 	pool->name = name;
-	pool->max_pages = totalram_pages() / 100 * min(pool_percent, 100u);
+	pool->max_pages = totalram_pages() / 100 * min(max_percent, 100u);
 	pool->decay = msecs_to_jiffies(POOL_DECAY_MS);
 
 	ret = dma_heap_pool_start_scrubber(pool);

@@ -150,8 +150,6 @@ static unsigned long dma_heap_pool_decay_node(struct dma_heap_pool *pool,
 		}
 		backing->freed = jiffies;
 		list_move_tail(&backing->in_pool, &pool->nodes[nid].clean);
-		if (!pool->decay)
-			break;
 	}
 
 	return MAX_SCHEDULE_TIMEOUT;

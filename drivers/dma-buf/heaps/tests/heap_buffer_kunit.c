@@ -10,6 +10,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -21,6 +22,8 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pfn.h>
+#include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -1043,6 +1046,96 @@ static void buffer_test_vmap_faults(struct kunit *test)
 
 #define RACE_ROUNDS	2000
 
+/* Memory that the CPU does not cache needs no maintenance, at no time */
+static void buffer_test_uncached(struct kunit *test)
+{
+	const struct direction_case *access = test->param_value;
+	struct buffer_test *ctx = test->priv;
+	struct device *dev = ctx->dev[0];
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct mapping *mapping;
+	struct dma_buf *dmabuf;
+
+	ctx->source.base.uncached = true;
+	dmabuf = buffer_alloc(test);
+	attachment = buffer_attach(test, dmabuf, dev);
+	trace = heap_test_dma_trace_start(test, dev, NULL);
+
+	mapping = buffer_map(test, attachment, access->dir);
+	EXPECT_DMA(test, trace, MAP(dev, access->dir));
+	expect_backing_mapped(test, dev, mapping->sgt);
+
+	cpu_access_begin(test, dmabuf, DMA_BIDIRECTIONAL);
+	cpu_access_end(test, dmabuf, DMA_BIDIRECTIONAL);
+	EXPECT_NO_DMA(test, trace);
+
+	buffer_unmap(test, mapping);
+	EXPECT_DMA(test, trace, UNMAP(dev, access->dir));
+}
+
+static int vmap_count_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	pgprot_t wc = pgprot_writecombine(PAGE_KERNEL);
+	struct page *page = pte_page(ptep_get(pte));
+	unsigned int *count = data;
+
+	*count += pte_same(ptep_get(pte), mk_pte(page, wc));
+
+	return 0;
+}
+
+/* How many pages of the kernel's mapping are write-combined */
+static unsigned int vmap_count_writecombined(struct vmapping *vmapping)
+{
+	unsigned long addr = (unsigned long)vmapping->map.vaddr;
+	unsigned int count = 0;
+
+	apply_to_existing_page_range(&init_mm, addr, vmapping->dmabuf->size,
+				     vmap_count_pte, &count);
+
+	return count;
+}
+
+static void buffer_test_uncached_vmap(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	size_t size = mock_source_size(&ctx->source);
+	struct vmapping *vmapping;
+
+	/* init_mm is not exported */
+	if (!IS_BUILTIN(CONFIG_DMABUF_HEAPS_KUNIT_TEST))
+		kunit_skip(test, "needs to be built in");
+	if (pgprot_val(pgprot_writecombine(PAGE_KERNEL)) ==
+	    pgprot_val(PAGE_KERNEL))
+		kunit_skip(test, "needs an architecture that can map write-combined");
+
+	vmapping = buffer_vmap(test, buffer_alloc(test));
+	KUNIT_EXPECT_EQ(test, vmap_count_writecombined(vmapping), 0);
+	buffer_vunmap(test, vmapping);
+
+	ctx->source.base.uncached = true;
+	vmapping = buffer_vmap(test, buffer_alloc(test));
+	KUNIT_EXPECT_EQ(test, vmap_count_writecombined(vmapping),
+			PHYS_PFN(size));
+	vmap_mark(&vmapping->map, size);
+	expect_marks(test);
+}
+
+/* The pool learns from the backing that its caches have to be cleaned */
+static void buffer_test_noncoherent(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *dmabuf = buffer_alloc(test);
+
+	attachment = buffer_attach(test, dmabuf, ctx->dev[0]);
+	KUNIT_EXPECT_FALSE(test, ctx->source.backing->noncoherent);
+	buffer_map(test, attachment, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, ctx->source.backing->noncoherent,
+			!dev_is_dma_coherent(ctx->dev[0]));
+}
+
 /**
  * struct race - what the threads of the race need
  * @dmabuf: the buffer
@@ -1213,6 +1306,9 @@ static struct kunit_case buffer_test_cases[] = {
 	KUNIT_CASE(buffer_test_vmap),
 	KUNIT_CASE_PARAM(buffer_test_vmap_cpu_access, direction_gen_params),
 	KUNIT_CASE(buffer_test_vmap_faults),
+	KUNIT_CASE_PARAM(buffer_test_uncached, direction_gen_params),
+	KUNIT_CASE(buffer_test_uncached_vmap),
+	KUNIT_CASE(buffer_test_noncoherent),
 	KUNIT_CASE_SLOW(buffer_test_race),
 	{}
 };
