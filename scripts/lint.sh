@@ -76,7 +76,7 @@ spdx()
 	local file
 
 	for file in $(ours | grep -v -e '^README.md$' -e '^COPYING$' -e '^MAINTAINERS$' \
-		-e '^series/' -e '^guest/\(config\|steps\)' -e '/\(config\|settings\)$' \
+		-e '^series/' -e '^Documentation/ABI/' -e '^guest/\(config\|steps\)' -e '/\(config\|settings\)$' \
 		-e '\.patch$' -e '\.png$' -e '\.kunitconfig$'); do
 		head -n 2 "$file" | grep -q SPDX-License-Identifier || echo "$file"
 	done
