@@ -270,9 +270,8 @@ static struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool)
 }
 
 /* See that there is room below the cap; what has to go is added to @removed */
-static bool dma_heap_pool_make_room(struct dma_heap_pool *pool,
-				    unsigned long pages,
-				    struct list_head *removed)
+bool dma_heap_pool_make_room(struct dma_heap_pool *pool, unsigned long pages,
+			     struct list_head *removed)
 {
 	struct dma_heap_backing *backing;
 

@@ -139,6 +139,8 @@ void dma_heap_pool_account(struct dma_heap_pool *pool,
 void dma_heap_pool_remove(struct dma_heap_pool *pool,
 			  struct dma_heap_backing *backing,
 			  struct list_head *removed);
+bool dma_heap_pool_make_room(struct dma_heap_pool *pool, unsigned long pages,
+			     struct list_head *removed);
 bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
 			    struct dma_heap_backing *backing);
 bool dma_heap_pool_under_pressure(struct dma_heap_pool *pool);

@@ -95,9 +95,12 @@ static void dma_heap_pool_end_scrubbing(struct dma_heap_pool *pool)
 
 	spin_lock(&pool->lock);
 	pool->scrubbing = NULL;
-	if (backing->scrubbed) {
+	if (backing->scrubbed)
 		pool->stats.scrubbed_pages += backing_pages(backing);
+	/* The cap may have come down meanwhile, or memory may be short */
+	if (backing->scrubbed && dma_heap_pool_may_keep(pool, backing)) {
 		dma_heap_pool_link(pool, backing);
+		dma_heap_pool_make_room(pool, 0, &removed);
 	} else {
 		pool->stats.shrunk_pages += backing_pages(backing);
 		dma_heap_pool_account(pool, backing, -1);
