@@ -9,7 +9,7 @@ MEM ?= 2G
 CPUS ?= 2
 export V KERNEL JOBS MEM CPUS
 
-PARTS := lint kunit-uml kunit-arm64 y m n debug series
+PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug series
 
 help:
 	@echo 'Targets'
@@ -20,6 +20,7 @@ help:
 	@echo '  check-n     the kernel builds without heaps'
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
+	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
 	@echo '  selftest    T=name: one selftest program alone; without T: list them'
 	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, include rules'
 	@echo '  series      write the patches for git am, prove that they equal build/linux'
@@ -60,7 +61,7 @@ check-y check-m check-n check-debug: check-%: tree
 kunit: tree
 	@scripts/check.sh kunit-uml kunit-arm64
 
-kunit-uml kunit-arm64 lint: tree
+kunit-uml kunit-arm64 kunit-kcsan lint: tree
 	@scripts/check.sh $@
 
 series: tree
@@ -83,4 +84,4 @@ mrproper:
 	rm -rf build
 
 .PHONY: help deps tree build demo check check-y check-m check-n check-debug \
-	kunit kunit-uml kunit-arm64 lint series selftest shell menuconfig clean mrproper
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest shell menuconfig clean mrproper

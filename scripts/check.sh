@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Run parts of the check one after the other and sum up: check.sh PART...
-# Parts: lint kunit-uml kunit-arm64 y m n debug series. One failing part does not stop the rest.
+# Parts: lint kunit-uml kunit-arm64 kunit-kcsan y m n debug series. One failing part does not stop the rest.
 # Exit 0: all passed; 1: a test or splat failed; 2: a part could not be run.
 . "$(dirname "$0")/lib.sh"
 
