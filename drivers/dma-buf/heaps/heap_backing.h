@@ -10,11 +10,27 @@
 #define _DMA_HEAP_BACKING_H
 
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
 struct dma_heap_pool_bin;
 struct dma_heap_source;
+
+/**
+ * struct dma_heap_buffer - what the exporter knows of a buffer
+ * @source: where the backing goes on release
+ * @lock: protects @attachments, what they say, and @vaddr
+ * @attachments: list of &struct dma_heap_attachment
+ * @vaddr: kernel address of the buffer, NULL while it has none
+ */
+struct dma_heap_buffer {
+	struct dma_heap_source *source;
+	/* Nests inside dma_buf.resv */
+	struct mutex lock;
+	struct list_head attachments;
+	void *vaddr;
+};
 
 /**
  * struct dma_heap_backing - memory of one buffer
@@ -25,6 +41,8 @@ struct dma_heap_source;
  * @noncoherent: a device that does not see the CPU's caches has used it, and
  *		 others like that may follow: it is to be cleaned when it is
  *		 scrubbed
+ * @buffer: the exporter's: the buffer that has this memory. It is here, so that
+ *	    a backing that is used again needs nothing allocated.
  * @scrubbed: the pool's: zero
  * @bin: the pool's: where backings of this size and node are, NULL if the
  *	 backing is not to be kept
@@ -37,6 +55,8 @@ struct dma_heap_backing {
 	size_t size;
 	bool cleaned;
 	bool noncoherent;
+
+	struct dma_heap_buffer buffer;
 
 	bool scrubbed;
 	struct dma_heap_pool_bin *bin;
@@ -54,6 +74,7 @@ struct dma_heap_source_ops {
 	 *
 	 * Get a zeroed backing of @size bytes, a non-zero multiple of
 	 * PAGE_SIZE. If the source is uncached, no cache line of it is left.
+	 * What the exporter and a pool keep in it is zero, too.
 	 *
 	 * Context: Process context, no lock held. May sleep.
 	 *

@@ -37,23 +37,6 @@
 #include "heap_buffer.h"
 
 /**
- * struct dma_heap_buffer - a buffer, the priv of its dma_buf
- * @source: where @backing goes on release
- * @backing: the memory
- * @lock: protects @attachments, what they say, and @vaddr
- * @attachments: list of &struct dma_heap_attachment
- * @vaddr: kernel address of the buffer, NULL while it has none
- */
-struct dma_heap_buffer {
-	struct dma_heap_source *source;
-	struct dma_heap_backing *backing;
-	/* Nests inside dma_buf.resv */
-	struct mutex lock;
-	struct list_head attachments;
-	void *vaddr;
-};
-
-/**
  * struct dma_heap_attachment - a device attached to a buffer
  * @node: entry in the buffer's list
  * @dev: the device
@@ -68,6 +51,11 @@ struct dma_heap_attachment {
 	unsigned int mapcount;
 	enum dma_data_direction dir;
 };
+
+static struct dma_heap_backing *to_backing(struct dma_heap_buffer *buffer)
+{
+	return container_of(buffer, struct dma_heap_backing, buffer);
+}
 
 static void dma_heap_buffer_init(struct dma_heap_buffer *buffer)
 {
@@ -90,37 +78,22 @@ struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
 				       struct dma_heap_source *source,
 				       struct dma_buf_export_info *exp_info)
 {
-	struct dma_heap_buffer *buffer;
+	struct dma_heap_backing *backing;
 	struct dma_buf *dmabuf;
-	int ret;
 
-	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
-	if (!buffer)
-		return ERR_PTR(-ENOMEM);
+	backing = source->ops->alloc(source, exp_info->size);
+	if (IS_ERR(backing))
+		return ERR_CAST(backing);
 
-	dma_heap_buffer_init(buffer);
-	buffer->source = source;
-	buffer->backing = source->ops->alloc(source, exp_info->size);
-	if (IS_ERR(buffer->backing)) {
-		ret = PTR_ERR(buffer->backing);
-		goto err_free_buffer;
-	}
-
+	dma_heap_buffer_init(&backing->buffer);
+	backing->buffer.source = source;
 	exp_info->exp_name = dma_heap_get_name(heap);
-	exp_info->priv = buffer;
+	exp_info->priv = &backing->buffer;
 	dmabuf = dma_buf_export(exp_info);
-	if (IS_ERR(dmabuf)) {
-		ret = PTR_ERR(dmabuf);
-		goto err_free_backing;
-	}
+	if (IS_ERR(dmabuf))
+		source->ops->free(source, backing);
 
 	return dmabuf;
-
-err_free_backing:
-	source->ops->free(source, buffer->backing);
-err_free_buffer:
-	kfree(buffer);
-	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_export, DMA_BUF_HEAP);
 
@@ -134,9 +107,8 @@ void dma_heap_buffer_release(struct dma_buf *dmabuf)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
-	buffer->source->ops->free(buffer->source, buffer->backing);
 	mutex_destroy(&buffer->lock);
-	kfree(buffer);
+	buffer->source->ops->free(buffer->source, to_backing(buffer));
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_release, DMA_BUF_HEAP);
 
@@ -179,7 +151,7 @@ int dma_heap_buffer_attach(struct dma_buf *dmabuf,
 	if (!a)
 		return -ENOMEM;
 
-	ret = dma_heap_copy_sgt(&a->sgt, &buffer->backing->sgt);
+	ret = dma_heap_copy_sgt(&a->sgt, &to_backing(buffer)->sgt);
 	if (ret) {
 		kfree(a);
 		return ret;
@@ -282,7 +254,7 @@ static int dma_heap_attachment_map(struct dma_heap_buffer *buffer,
 
 	a->mapcount++;
 	if (!dev_is_dma_coherent(a->dev))
-		buffer->backing->noncoherent = true;
+		to_backing(buffer)->noncoherent = true;
 	if (!buffer->source->uncached)
 		dma_sync_sgtable_for_device(a->dev, &a->sgt, a->dir);
 
@@ -442,7 +414,7 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	if (buffer->source->uncached)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 
-	for_each_sgtable_sg(&buffer->backing->sgt, sg, i) {
+	for_each_sgtable_sg(&to_backing(buffer)->sgt, sg, i) {
 		unsigned long len;
 
 		if (skip >= sg->length) {
@@ -510,7 +482,7 @@ int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (buffer->source->uncached)
 		prot = pgprot_writecombine(prot);
 
-	vaddr = dma_heap_vmap_backing(buffer->backing, prot);
+	vaddr = dma_heap_vmap_backing(to_backing(buffer), prot);
 	if (!vaddr)
 		return -ENOMEM;
 

@@ -170,7 +170,7 @@ void dma_heap_pool_unlink(struct dma_heap_pool *pool,
 		pool->clean_pages -= backing_pages(backing);
 }
 
-/* Let a backing count as pooled, or no longer */
+/* Let a backing count as pooled, or no longer; no interrupt changes the state */
 void dma_heap_pool_account(struct dma_heap_pool *pool,
 			   struct dma_heap_backing *backing, int sign)
 {
@@ -179,8 +179,8 @@ void dma_heap_pool_account(struct dma_heap_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	pool->pages += pages;
-	mod_node_page_state(NODE_DATA(backing->bin->nid),
-			    NR_KERNEL_MISC_RECLAIMABLE, pages);
+	__mod_node_page_state(NODE_DATA(backing->bin->nid),
+			      NR_KERNEL_MISC_RECLAIMABLE, pages);
 }
 
 /* Take a backing out, and put it where dma_heap_pool_release() finds it */
