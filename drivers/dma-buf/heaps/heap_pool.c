@@ -149,7 +149,7 @@ void dma_heap_pool_link(struct dma_heap_pool *pool,
 	list_add_tail(&backing->in_pool,
 		      backing->scrubbed ? &node->clean : &node->dirty);
 	bin->count++;
-	node->pages += backing_pages(backing);
+	WRITE_ONCE(node->pages, node->pages + backing_pages(backing));
 	if (backing->scrubbed)
 		pool->clean_pages += backing_pages(backing);
 }
@@ -159,13 +159,14 @@ void dma_heap_pool_unlink(struct dma_heap_pool *pool,
 			  struct dma_heap_backing *backing)
 {
 	struct dma_heap_pool_bin *bin = backing->bin;
+	struct dma_heap_pool_node *node = &pool->nodes[bin->nid];
 
 	lockdep_assert_held(&pool->lock);
 
 	list_del(&backing->in_bin);
 	list_del(&backing->in_pool);
 	bin->count--;
-	pool->nodes[bin->nid].pages -= backing_pages(backing);
+	WRITE_ONCE(node->pages, node->pages - backing_pages(backing));
 	if (backing->scrubbed)
 		pool->clean_pages -= backing_pages(backing);
 }

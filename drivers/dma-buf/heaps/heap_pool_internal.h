@@ -55,7 +55,7 @@ struct dma_heap_pool_bin {
  * struct dma_heap_pool_node - what a pool has of a NUMA node
  * @clean: scrubbed backings, oldest first
  * @dirty: others, oldest first
- * @pages: pages in both
+ * @pages: pages in both; reclaim reads it without the lock
  */
 struct dma_heap_pool_node {
 	struct list_head clean;
