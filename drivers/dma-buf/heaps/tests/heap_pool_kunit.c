@@ -68,7 +68,7 @@
  * struct mock_backing - a backing, known for longer than it lives
  * @base: what the pool knows
  * @mock: source it comes from
- * @in_all: entry in the list of all there ever were
+ * @in_mock: entry in one of its lists
  * @pages: its size
  * @live: not given back yet
  * @used: somebody has it
@@ -80,7 +80,7 @@
 struct mock_backing {
 	struct dma_heap_backing base;
 	struct mock_source *mock;
-	struct list_head in_all;
+	struct list_head in_mock;
 	unsigned int pages;
 	bool live;
 	bool used;
@@ -124,7 +124,8 @@ struct mock_counts {
  * @lock: protects all that follows
  * @ret: errno to fail with
  * @fail_at: which call, counted from 1, is to fail with -ENOMEM
- * @all: all backings there ever were
+ * @live: backings that were not given back yet
+ * @gone: those that were
  * @counts: what was seen
  */
 struct mock_source {
@@ -137,7 +138,8 @@ struct mock_source {
 	spinlock_t lock;	/* see above */
 	int ret;
 	unsigned int fail_at;
-	struct list_head all;
+	struct list_head live;
+	struct list_head gone;
 	struct mock_counts counts;
 };
 
@@ -245,7 +247,7 @@ static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source
 	backing->live = true;
 
 	guard(spinlock)(&mock->lock);
-	list_add_tail(&backing->in_all, &mock->all);
+	list_add(&backing->in_mock, &mock->live);
 	mock->counts.allocated_pages += backing->pages;
 
 	return &backing->base;
@@ -259,6 +261,7 @@ static bool mock_take_back(struct mock_source *mock,
 		mock->counts.errors++;
 		return false;
 	}
+	list_move(&backing->in_mock, &mock->gone);
 	backing->live = false;
 	backing->gone = ++mock->counts.freed;
 	mock->counts.freed_pages += backing->pages;
@@ -313,9 +316,8 @@ static void mock_count_scrub(struct mock_source *mock, struct page *page,
 		mock->counts.by_others += PHYS_PFN(len);
 	}
 
-	list_for_each_entry_reverse(backing, &mock->all, in_all) {
-		if (backing->live && !backing->used &&
-		    mock_has_chunk(backing, page, len)) {
+	list_for_each_entry(backing, &mock->live, in_mock) {
+		if (!backing->used && mock_has_chunk(backing, page, len)) {
 			backing->scrubbed += len;
 			backing->cleaned += clean ? len : 0;
 			return;
@@ -358,7 +360,8 @@ static void mock_source_init(struct mock_source *mock)
 	mock->base.ops = &mock_source_ops;
 	init_waitqueue_head(&mock->gate);
 	spin_lock_init(&mock->lock);
-	INIT_LIST_HEAD(&mock->all);
+	INIT_LIST_HEAD(&mock->live);
+	INIT_LIST_HEAD(&mock->gone);
 }
 
 /* The counters, while others may be at work */
@@ -384,6 +387,12 @@ static void mock_open_gate(struct mock_source *mock)
 	wake_up(&mock->gate);
 }
 
+/* Its first byte is @value, and each is like the next one */
+static bool page_holds(const u8 *vaddr, u8 value)
+{
+	return *vaddr == value && !memcmp(vaddr, vaddr + 1, PAGE_SIZE - 1);
+}
+
 /* Each page has @value in all its bytes */
 static bool backing_holds(struct mock_backing *backing, u8 value)
 {
@@ -391,10 +400,10 @@ static bool backing_holds(struct mock_backing *backing, u8 value)
 
 	for_each_sgtable_page(&backing->base.sgt, &piter, 0) {
 		void *vaddr = kmap_local_page(sg_page_iter_page(&piter));
-		bool other = memchr_inv(vaddr, value, PAGE_SIZE);
+		bool holds = page_holds(vaddr, value);
 
 		kunmap_local(vaddr);
-		if (other)
+		if (!holds)
 			return false;
 	}
 
@@ -536,7 +545,7 @@ static void pool_test_expect_nothing(void *data)
 			SEEN(ctx, allocated_pages));
 	expect_reclaimable(ctx, 0);
 
-	list_for_each_entry_safe(backing, next, &ctx->mock.all, in_all)
+	list_for_each_entry_safe(backing, next, &ctx->mock.gone, in_mock)
 		kfree(backing);
 }
 
@@ -2160,6 +2169,77 @@ static void pool_test_race(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, errors), 0);
 }
 
+#define HOT_ROUNDS	4000
+
+/* As little as possible but to take and give */
+static void hot_user(void *data)
+{
+	struct race *race = data;
+	struct dma_heap_source *source = race->ctx->mock.pool;
+	struct dma_heap_backing *base;
+	int i;
+
+	for (i = 0; i < HOT_ROUNDS; i++) {
+		base = source->ops->alloc(source, PAGE_SIZE << (i % 2));
+		if (IS_ERR(base)) {
+			race_error(race, "are none");
+			continue;
+		}
+		race->gets++;
+		source->ops->free(source, base);
+		race_pause(i);
+	}
+	atomic_dec(race->users);
+}
+
+static void hot_shrinker(void *data)
+{
+	struct race *race = data;
+	struct shrinker *shrinker = dma_heap_pool_shrinker(race->ctx->pool);
+	struct shrink_control sc = {
+		.gfp_mask = GFP_KERNEL,
+		.nid = numa_mem_id(),
+	};
+	int i = 0;
+
+	do {
+		sc.nr_to_scan = !(++i % 16);
+		shrinker->count_objects(shrinker, &sc);
+		shrinker->scan_objects(shrinker, &sc);
+		race->gets++;
+		race_pause(i);
+	} while (atomic_read(race->users));
+}
+
+/* The same at a pace at which hardly anything happens outside of the pool */
+static void pool_test_race_hot(struct kunit *test)
+{
+	static void (* const funcs[])(void *data) = {
+		hot_user, hot_user, hot_user, hot_shrinker,
+	};
+	struct heap_test_job jobs[ARRAY_SIZE(funcs)] = {};
+	struct race races[ARRAY_SIZE(funcs)] = {};
+	atomic_t users = ATOMIC_INIT(3);
+	struct pool_test *ctx = test->priv;
+	struct dma_heap_pool_stats stats;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		races[i].ctx = ctx;
+		races[i].users = &users;
+		jobs[i].func = funcs[i];
+		jobs[i].data = &races[i];
+	}
+	heap_test_run_jobs(test, jobs, ARRAY_SIZE(jobs));
+
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		KUNIT_EXPECT_EQ_MSG(test, races[i].errors, 0, "job %u", i);
+	stats = pool_stats(ctx);
+	KUNIT_EXPECT_EQ(test, stats.hits + stats.dirty_hits + stats.misses,
+			3 * HOT_ROUNDS);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, errors), 0);
+}
+
 static struct kunit_case pool_test_cases[] = {
 	KUNIT_CASE_PARAM(pool_test_reuse, reuse_gen_params),
 	KUNIT_CASE(pool_test_other_sizes),
@@ -2204,6 +2284,7 @@ static struct kunit_case pool_test_cases[] = {
 	KUNIT_CASE(pool_test_destroy_in_scrubbers_hands),
 	KUNIT_CASE(pool_test_destroy_prefill),
 	KUNIT_CASE_SLOW(pool_test_race),
+	KUNIT_CASE_SLOW(pool_test_race_hot),
 	{}
 };
 
