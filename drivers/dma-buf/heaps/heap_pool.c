@@ -63,11 +63,12 @@ dma_heap_pool_find_bin(struct dma_heap_pool *pool, size_t size, int nid)
 
 /* Find or make the bin, and count one user of it; NULL if there is no memory */
 static struct dma_heap_pool_bin *
-dma_heap_pool_get_bin(struct dma_heap_pool *pool, size_t size, int nid)
+dma_heap_pool_get_bin(struct dma_heap_pool *pool, size_t size, int nid,
+		      gfp_t gfp)
 {
 	struct dma_heap_pool_bin *bin, *new;
 
-	new = kzalloc(sizeof(*new), GFP_KERNEL);
+	new = kzalloc(sizeof(*new), gfp);
 
 	spin_lock(&pool->lock);
 	bin = dma_heap_pool_find_bin(pool, size, nid);
@@ -371,24 +372,6 @@ dma_heap_pool_alloc_dirty(struct dma_heap_pool *pool,
 }
 
 static struct dma_heap_backing *
-dma_heap_pool_alloc_new(struct dma_heap_pool *pool, size_t size)
-{
-	struct dma_heap_backing *backing;
-	int nid;
-
-	backing = pool->source->ops->alloc(pool->source, size);
-	if (IS_ERR(backing))
-		return backing;
-
-	/* Not worth keeping: some of it will be far away wherever it is used */
-	nid = dma_heap_backing_node(backing);
-	if (nid != NUMA_NO_NODE)
-		backing->bin = dma_heap_pool_get_bin(pool, size, nid);
-
-	return backing;
-}
-
-static struct dma_heap_backing *
 dma_heap_pool_alloc(struct dma_heap_source *base, size_t size)
 {
 	struct dma_heap_pool *pool = to_pool(base);
@@ -396,7 +379,7 @@ dma_heap_pool_alloc(struct dma_heap_source *base, size_t size)
 
 	backing = dma_heap_pool_take(pool, size);
 	if (!backing)
-		return dma_heap_pool_alloc_new(pool, size);
+		return pool->source->ops->alloc(pool->source, size);
 
 	if (!backing->scrubbed)
 		return dma_heap_pool_alloc_dirty(pool, backing);
@@ -415,6 +398,21 @@ static bool dma_heap_pool_has_to_pay(struct dma_heap_pool *pool,
 		time_before64(get_jiffies_64(), pool->debt_until));
 }
 
+/*
+ * Find out where a backing belongs that comes back for the first time. One with
+ * memory of several nodes is not worth keeping: some of it will be far away
+ * wherever it is used.
+ */
+static void dma_heap_pool_adopt(struct dma_heap_pool *pool,
+				struct dma_heap_backing *backing)
+{
+	int nid = dma_heap_backing_node(backing);
+
+	if (nid != NUMA_NO_NODE)
+		backing->bin = dma_heap_pool_get_bin(pool, backing->size, nid,
+						     GFP_NOWAIT | __GFP_NOWARN);
+}
+
 static void dma_heap_pool_free(struct dma_heap_source *base,
 			       struct dma_heap_backing *backing)
 {
@@ -425,6 +423,8 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 	backing->scrubbed = false;
 	backing->cleaned = false;
 	backing->freed = jiffies;
+	if (!backing->bin)
+		dma_heap_pool_adopt(pool, backing);
 
 	spin_lock(&pool->lock);
 	if (dma_heap_pool_has_to_pay(pool, backing)) {
@@ -541,7 +541,7 @@ int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 	if (count && PHYS_PFN(size) > READ_ONCE(pool->max_pages) / count)
 		return -ENOSPC;
 
-	bin = dma_heap_pool_get_bin(pool, size, numa_mem_id());
+	bin = dma_heap_pool_get_bin(pool, size, numa_mem_id(), GFP_KERNEL);
 	if (!bin)
 		return -ENOMEM;
 
@@ -549,7 +549,7 @@ int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 	while (missing-- && !ret) {
 		struct dma_heap_backing *backing;
 
-		backing = dma_heap_pool_alloc_new(pool, size);
+		backing = pool->source->ops->alloc(pool->source, size);
 		if (IS_ERR(backing))
 			ret = PTR_ERR(backing);
 		else

@@ -1372,17 +1372,19 @@ static void pool_test_alloc_faults(struct kunit *test)
 	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
 		heap_test_fault_arm(n);
 		base = pool_try_get(ctx, n + 1);
+		wrong = NULL;
+		if (!IS_ERR(base)) {
+			wrong = backing_use(to_mock_backing(base), n + 1, DIRT);
+			backing_put(to_mock_backing(base));
+		}
 		taken = heap_test_fault_taken();
 		hurt += taken;
 
+		if (wrong)
+			KUNIT_FAIL(test, "backing %s", wrong);
 		if (IS_ERR(base)) {
 			KUNIT_ASSERT_TRUE(test, taken);
 			KUNIT_EXPECT_PTR_EQ(test, base, ERR_PTR(-ENOMEM));
-		} else {
-			wrong = backing_use(to_mock_backing(base), n + 1, DIRT);
-			if (wrong)
-				KUNIT_FAIL(test, "backing %s", wrong);
-			backing_put(to_mock_backing(base));
 		}
 		if (!taken)
 			break;
@@ -1404,11 +1406,16 @@ static void pool_test_alloc_faults(struct kunit *test)
 static void pool_test_no_alloc(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
-	struct mock_backing *clean = pool_get(ctx, 4);
-	struct mock_backing *dirty = pool_get(ctx, 8);
+	struct mock_backing *clean, *dirty;
 	struct dma_heap_backing *base[2];
 
 	heap_test_faults_init(test);
+
+	/* Only the first time that there is something of a size */
+	pool_put_clean(ctx, pool_get(ctx, 4));
+	pool_put_clean(ctx, pool_get(ctx, 8));
+	clean = pool_get(ctx, 4);
+	dirty = pool_get(ctx, 8);
 
 	heap_test_fault_arm(1);
 	backing_put(clean);
