@@ -1,0 +1,1020 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * dmaheap-bench - what buffers of a DMA-BUF heap cost
+ *
+ * Times the life of buffers in several situations. Runs on every kernel with
+ * heaps; where a heap has a pool, its scrubber's work is reported beside the
+ * caller's, because work that moves to a thread is not work saved.
+ */
+#define _GNU_SOURCE
+#define __SANE_USERSPACE_TYPES__	/* __u64 is unsigned long long */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/dma-heap.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define NSEC		1000000000ull
+#define KIB		1024ull
+#define MIB		(1024 * KIB)
+#define MAX_LIST	32
+#define BURST		8
+#define MIX_LIVE	64
+#define WARM_UP		2
+
+enum phase { ALLOC, MMAP, TOUCH, MUNMAP, CLOSE, CYCLE, PHASES };
+
+static const char * const phase_names[PHASES] = {
+	"alloc", "mmap", "touch", "munmap", "close", "cycle"
+};
+
+/* One measurement: the times of each phase, sample by sample */
+struct series {
+	__u64 *ns[PHASES];
+	unsigned int n[PHASES];
+	unsigned int room;
+};
+
+/* What was used up to a moment, by this process and behind its back */
+struct usage {
+	__u64 wall, caller, scrubber, scrubbed, paid;
+};
+
+struct list {
+	unsigned int n;
+	__u64 value[MAX_LIST];
+};
+
+static struct {
+	const char *heap;
+	struct list sizes, threads, thread_sizes;
+	unsigned int samples, pause_ms, settle_ms, ops, paced_ops, live;
+	unsigned long seed;
+	bool map, csv;
+	FILE *file;
+} opt = {
+	.sizes = { 10, { 4 * KIB, 64 * KIB, MIB, 3110400, 8 * MIB, 8294400,
+			 12441600, 32 * MIB, 33177600, 64 * MIB } },
+	.threads = { 3, { 1, 2, 4 } },
+	.thread_sizes = { 2, { 4 * KIB, MIB } },
+	.pause_ms = 20,
+	.settle_ms = 1100,
+	.ops = 3000,
+	.paced_ops = 600,
+	.live = 10000,
+	.seed = 1,
+	.map = true,
+};
+
+static int heap_fd = -1;
+static unsigned long page_size;
+
+static void die(const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "dmaheap-bench: ");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	exit(1);
+}
+
+static __u64 now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+static void pause_ns(__u64 ns)
+{
+	struct timespec ts = { .tv_sec = ns / NSEC, .tv_nsec = ns % NSEC };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+static void pause_ms(unsigned int ms)
+{
+	pause_ns(ms * 1000000ull);
+}
+
+static int alloc(__u64 size)
+{
+	struct dma_heap_allocation_data data = {
+		.len = size,
+		.fd_flags = O_RDWR | O_CLOEXEC,
+	};
+
+	if (ioctl(heap_fd, DMA_HEAP_IOCTL_ALLOC, &data))
+		die("%s gives no %llu bytes: %s", opt.heap, size,
+		    strerror(errno));
+	return data.fd;
+}
+
+/* The room is written to, so that no page fault falls into a measurement */
+static void series_init(struct series *s, unsigned int room)
+{
+	memset(s, 0, sizeof(*s));
+	s->room = room;
+	for (int p = 0; p < PHASES; p++) {
+		s->ns[p] = malloc(room * sizeof(__u64));
+		if (!s->ns[p])
+			die("no memory for %u samples", room);
+		memset(s->ns[p], 0xff, room * sizeof(__u64));
+	}
+}
+
+static void series_free(struct series *s)
+{
+	for (int p = 0; p < PHASES; p++)
+		free(s->ns[p]);
+}
+
+static void add(struct series *s, enum phase p, __u64 ns)
+{
+	if (s && s->n[p] < s->room)
+		s->ns[p][s->n[p]++] = ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+	__u64 x = *(const __u64 *)a, y = *(const __u64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The smallest sample that at least @percent of all do not exceed */
+static __u64 percentile(const __u64 *sorted, unsigned int n,
+			unsigned int percent)
+{
+	return sorted[(n * percent + 99) / 100 - 1];
+}
+
+/* The number in the file, after @name if there is one; 0 without such a file */
+static __u64 read_number(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "re");
+	__u64 value = 0;
+	char line[256];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		size_t len = name ? strlen(name) : 0;
+
+		if (name && (strncmp(line, name, len) || line[len] != ' '))
+			continue;
+		value = strtoull(line + len, NULL, 10);
+		break;
+	}
+	fclose(f);
+	return value;
+}
+
+/* ns that a task has run; in ticks where the kernel keeps no schedstat */
+static __u64 task_ns(const char *pid)
+{
+	unsigned long user, kernel = 0;
+	char path[300];
+	__u64 ns;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/schedstat", pid);
+	ns = read_number(path, NULL);
+	if (ns)
+		return ns;
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	/* Fields 14 and 15, behind a name that may hold anything but a ')' */
+	if (fscanf(f, "%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+		   &user, &kernel) != 2)
+		user = 0;
+	fclose(f);
+	return (user + kernel) * (NSEC / sysconf(_SC_CLK_TCK));
+}
+
+static __u64 scrubbers_ns(void)
+{
+	DIR *dir = opendir("/proc");
+	char path[300], comm[64];
+	struct dirent *entry;
+	__u64 ns = 0;
+	FILE *f;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (fgets(comm, sizeof(comm), f) &&
+		    !strncmp(comm, "dma_heap_scrub", 14))
+			ns += task_ns(entry->d_name);
+		fclose(f);
+	}
+	closedir(dir);
+	return ns;
+}
+
+static __u64 pool_bytes(const char *name)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/stats",
+		 opt.heap);
+	return read_number(path, name) * page_size;
+}
+
+static __u64 timeval_ns(struct timeval tv)
+{
+	return tv.tv_sec * NSEC + tv.tv_usec * 1000ull;
+}
+
+/* Costs milliseconds itself, so the caller's time is taken on the inside */
+static void usage_begin(struct usage *u)
+{
+	struct rusage self;
+
+	u->scrubber = scrubbers_ns();
+	u->scrubbed = pool_bytes("scrubbed_pages");
+	u->paid = pool_bytes("paid_pages");
+	getrusage(RUSAGE_SELF, &self);
+	u->caller = timeval_ns(self.ru_utime) + timeval_ns(self.ru_stime);
+	u->wall = now();
+}
+
+/* Turn the state at the beginning into what was used since */
+static void usage_end(struct usage *u)
+{
+	struct rusage self;
+
+	u->wall = now() - u->wall;
+	getrusage(RUSAGE_SELF, &self);
+	u->caller = timeval_ns(self.ru_utime) + timeval_ns(self.ru_stime) -
+		    u->caller;
+	u->scrubber = scrubbers_ns() - u->scrubber;
+	u->scrubbed = pool_bytes("scrubbed_pages") - u->scrubbed;
+	u->paid = pool_bytes("paid_pages") - u->paid;
+}
+
+static void csv_header(FILE *f)
+{
+	fputs("scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,", f);
+	fputs("wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes\n", f);
+}
+
+static void table_header(void)
+{
+	printf("%-12s %9s %2s %-7s %6s %11s %11s %11s  %s\n", "scenario", "size",
+	       "th", "phase", "n", "p50 us", "p99 us", "max us",
+	       "in all; by caller + scrubber");
+}
+
+static void row_csv(FILE *f, const char *scenario, __u64 size,
+		    unsigned int threads, const char *phase, const __u64 *ns,
+		    unsigned int n, const struct usage *u)
+{
+	fprintf(f, "%s,%s,%llu,%u,%s,%u,%llu,%llu,%llu",
+		scenario, opt.heap, size, threads, phase, n,
+		percentile(ns, n, 50), percentile(ns, n, 99), ns[n - 1]);
+	if (u)
+		fprintf(f, ",%llu,%llu,%llu,%llu,%llu",
+			u->wall, u->caller, u->scrubber, u->scrubbed, u->paid);
+	else
+		fprintf(f, ",,,,,");
+	fprintf(f, "\n");
+	fflush(f);
+}
+
+static void row_table(const char *scenario, __u64 size, unsigned int threads,
+		      const char *phase, const __u64 *ns, unsigned int n,
+		      const struct usage *u)
+{
+	printf("%-12s %9llu %2u %-7s %6u %11.1f %11.1f %11.1f", scenario,
+	       size, threads, phase, n, percentile(ns, n, 50) / 1e3,
+	       percentile(ns, n, 99) / 1e3, ns[n - 1] / 1e3);
+	if (u)
+		printf("  %.1f ms, CPU %.1f + %.1f ms, zeroed %.1f + %.1f MiB",
+		       u->wall / 1e6, u->caller / 1e6, u->scrubber / 1e6,
+		       u->paid / (double)MIB, u->scrubbed / (double)MIB);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* Report what was measured; the usage goes with the cycle, or the first phase */
+static void report(const char *scenario, __u64 size, unsigned int threads,
+		   struct series *s, const struct usage *u)
+{
+	int with_usage = s->n[CYCLE] ? CYCLE : ALLOC;
+
+	for (int p = 0; p < PHASES; p++) {
+		const struct usage *used = p == with_usage ? u : NULL;
+		__u64 *ns = s->ns[p];
+		unsigned int n = s->n[p];
+
+		if (!n)
+			continue;
+		qsort(ns, n, sizeof(*ns), compare);
+		if (opt.csv)
+			row_csv(stdout, scenario, size, threads, phase_names[p],
+				ns, n, used);
+		else
+			row_table(scenario, size, threads, phase_names[p], ns, n,
+				  used);
+		if (opt.file)
+			row_csv(opt.file, scenario, size, threads,
+				phase_names[p], ns, n, used);
+	}
+}
+
+/* The life of one buffer: allocate, map, write to every page, unmap, close */
+static void cycle(__u64 size, struct series *s)
+{
+	__u64 t0, t1, t2 = 0, t3 = 0, t4, t5;
+	const __u64 step = page_size;
+	char *map;
+	int fd;
+
+	t0 = now();
+	fd = alloc(size);
+	t1 = now();
+	t4 = t1;
+	if (opt.map) {
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		t2 = now();
+		if (map == MAP_FAILED)
+			die("mmap of %llu bytes: %s", size, strerror(errno));
+		for (__u64 at = 0; at < size; at += step)
+			map[at] = 1;
+		t3 = now();
+		munmap(map, size);
+		t4 = now();
+	}
+	close(fd);
+	t5 = now();
+
+	add(s, ALLOC, t1 - t0);
+	if (opt.map) {
+		add(s, MMAP, t2 - t1);
+		add(s, TOUCH, t3 - t2);
+		add(s, MUNMAP, t4 - t3);
+	}
+	add(s, CLOSE, t5 - t4);
+	add(s, CYCLE, t5 - t0);
+}
+
+static unsigned int samples_of(__u64 size)
+{
+	if (opt.samples)
+		return opt.samples;
+	return size <= MIB ? 50 : size <= 16 * MIB ? 25 : 11;
+}
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/*
+ * Leave nothing to recycle: a pool is emptied by taking its room away for a
+ * moment, all other caches by drop_caches. Pools stand back for a second after
+ * the kernel was short of memory, hence the pause.
+ */
+static void make_cold(void)
+{
+	char path[300], max[32];
+
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/pool/max_kib",
+		 opt.heap);
+	snprintf(max, sizeof(max), "%llu", read_number(path, NULL));
+	if (!access(path, F_OK) && (!put(path, "0") || !put(path, max)))
+		die("%s: %s", path, strerror(errno));
+	if (!put("/proc/sys/vm/drop_caches", "3"))
+		die("/proc/sys/vm/drop_caches: %s", strerror(errno));
+	pause_ms(opt.settle_ms);
+}
+
+static void run_cold(void)
+{
+	for (unsigned int i = 0; i < opt.sizes.n; i++) {
+		__u64 size = opt.sizes.value[i];
+		unsigned int n = samples_of(size);
+		struct series s;
+
+		/* Emptying the caches takes long: fewer samples */
+		n = (n + 4) / 5;
+		series_init(&s, n);
+		while (n--) {
+			make_cold();
+			cycle(size, &s);
+		}
+		report("cold", size, 1, &s, NULL);
+		series_free(&s);
+	}
+}
+
+static void warm(const char *scenario)
+{
+	for (unsigned int i = 0; i < opt.sizes.n; i++) {
+		__u64 size = opt.sizes.value[i];
+		unsigned int n = samples_of(size);
+		struct series s;
+		struct usage u;
+
+		series_init(&s, n);
+		for (int k = 0; k < WARM_UP; k++) {
+			cycle(size, NULL);
+			pause_ms(opt.pause_ms);
+		}
+		usage_begin(&u);
+		while (n--) {
+			cycle(size, &s);
+			pause_ms(opt.pause_ms);
+		}
+		usage_end(&u);
+		report(scenario, size, 1, &s, &u);
+		series_free(&s);
+	}
+}
+
+static void run_warm(void)
+{
+	warm("warm");
+}
+
+/* A process on every CPU that never sleeps */
+static void run_spin(void)
+{
+	unsigned int n = 0;
+	pid_t pids[256];
+	cpu_set_t all;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		die("sched_getaffinity: %s", strerror(errno));
+	for (int cpu = 0; cpu < CPU_SETSIZE && n < ARRAY_SIZE(pids); cpu++) {
+		cpu_set_t one;
+
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		pids[n] = fork();
+		if (pids[n] < 0)
+			die("fork: %s", strerror(errno));
+		if (!pids[n]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			CPU_ZERO(&one);
+			CPU_SET(cpu, &one);
+			sched_setaffinity(0, sizeof(one), &one);
+			for (;;)
+				__asm__ volatile("");
+		}
+		n++;
+	}
+	warm("spin");
+	while (n--) {
+		kill(pids[n], SIGKILL);
+		waitpid(pids[n], NULL, 0);
+	}
+}
+
+/*
+ * Eight buffers at once, then none. The pause after them has to let one CPU
+ * zero them all, or it is no pause: 80 us for each MiB, but at least the usual.
+ */
+static void burst(__u64 size, struct series *s)
+{
+	__u64 t, rest = BURST * size / MIB * 80000;
+	__u64 taken[BURST];
+	int fds[BURST];
+
+	for (int i = 0; i < BURST; i++) {
+		t = now();
+		fds[i] = alloc(size);
+		taken[i] = now() - t;
+		add(s, ALLOC, taken[i]);
+	}
+	for (int i = 0; i < BURST; i++) {
+		t = now();
+		close(fds[i]);
+		t = now() - t;
+		add(s, CLOSE, t);
+		add(s, CYCLE, taken[i] + t);
+	}
+	pause_ms(opt.pause_ms);
+	if (rest > opt.pause_ms * 1000000ull)
+		pause_ns(rest - opt.pause_ms * 1000000ull);
+}
+
+static void run_burst(void)
+{
+	for (unsigned int i = 0; i < opt.sizes.n; i++) {
+		__u64 size = opt.sizes.value[i];
+		unsigned int rounds = (samples_of(size) + 4) / 5;
+		struct series s;
+		struct usage u;
+
+		series_init(&s, rounds * BURST);
+		for (int k = 0; k < WARM_UP; k++)
+			burst(size, NULL);
+		usage_begin(&u);
+		while (rounds--)
+			burst(size, &s);
+		usage_end(&u);
+		report("burst", size, 1, &s, &u);
+		series_free(&s);
+	}
+}
+
+/* What a camera and its clients ask for, by weight: 3.4 MiB on average */
+static const struct {
+	__u64 size;
+	unsigned int weight;
+} mix_sizes[] = {
+	{ 4 * KIB, 16 }, { 64 * KIB, 18 }, { 256 * KIB, 13 }, { MIB, 20 },
+	{ 3110400, 12 }, { 8 * MIB, 3 }, { 8294400, 10 }, { 12441600, 4 },
+	{ 32 * MIB, 2 }, { 33177600, 2 },
+};
+
+struct mix {
+	unsigned short state[3];
+	int fds[MIX_LIVE];
+};
+
+static __u64 mix_draw(struct mix *m)
+{
+	unsigned int total = 0, pick;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(mix_sizes); i++)
+		total += mix_sizes[i].weight;
+	pick = nrand48(m->state) % total;
+	for (i = 0; pick >= mix_sizes[i].weight; i++)
+		pick -= mix_sizes[i].weight;
+	return mix_sizes[i].size;
+}
+
+static void mix_begin(struct mix *m)
+{
+	m->state[0] = opt.seed;
+	m->state[1] = opt.seed >> 16;
+	m->state[2] = 0x6d78;
+	for (int i = 0; i < MIX_LIVE; i++)
+		m->fds[i] = alloc(mix_draw(m));
+}
+
+static void mix_ops(struct mix *m, unsigned int ops, unsigned int ms,
+		    struct series *s)
+{
+	while (ops--) {
+		int *fd = &m->fds[nrand48(m->state) % MIX_LIVE];
+		__u64 size = mix_draw(m);
+		__u64 t0, t1, t2;
+
+		t0 = now();
+		close(*fd);
+		t1 = now();
+		*fd = alloc(size);
+		t2 = now();
+		add(s, CLOSE, t1 - t0);
+		add(s, ALLOC, t2 - t1);
+		add(s, CYCLE, t2 - t0);
+		if (ms)
+			pause_ms(ms);
+	}
+}
+
+/* @before: operations that are not measured, to reach the steady state */
+static void mix(const char *scenario, unsigned int before, unsigned int ops,
+		unsigned int ms)
+{
+	struct series s;
+	struct usage u;
+	struct mix m;
+
+	series_init(&s, ops);
+	mix_begin(&m);
+	mix_ops(&m, before, ms, NULL);
+	usage_begin(&u);
+	mix_ops(&m, ops, ms, &s);
+	usage_end(&u);
+	for (int i = 0; i < MIX_LIVE; i++)
+		close(m.fds[i]);
+	report(scenario, 0, 1, &s, &u);
+	series_free(&s);
+	pause_ms(opt.settle_ms);
+}
+
+static void run_mix_cold(void)
+{
+	make_cold();
+	mix("mix-cold", 0, opt.ops, 0);
+}
+
+static void run_mix(void)
+{
+	mix("mix", opt.ops, opt.ops, 0);
+}
+
+static void run_mix_paced(void)
+{
+	mix("mix-paced", opt.paced_ops, opt.paced_ops, 2);
+}
+
+struct worker {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	__u64 size;
+	struct series s;
+};
+
+/* Allocate and close, over and over; half of the rounds are a warm-up */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	unsigned int n = w->s.room;
+	__u64 t0, t1, t2;
+	int fd;
+
+	for (unsigned int i = 0; i < n / 2; i++)
+		close(alloc(w->size));
+	pthread_barrier_wait(w->barrier);
+	pthread_barrier_wait(w->barrier);
+	while (n--) {
+		t0 = now();
+		fd = alloc(w->size);
+		t1 = now();
+		close(fd);
+		t2 = now();
+		add(&w->s, ALLOC, t1 - t0);
+		add(&w->s, CLOSE, t2 - t1);
+		add(&w->s, CYCLE, t2 - t0);
+	}
+	pthread_barrier_wait(w->barrier);
+	return NULL;
+}
+
+/* Samples over wall time are the operations per second */
+static void measure_threads(unsigned int number, __u64 size)
+{
+	unsigned int each = opt.samples ? opt.samples : size <= MIB ? 2000 : 200;
+	struct worker *workers = calloc(number, sizeof(*workers));
+	pthread_barrier_t barrier;
+	struct series all;
+	struct usage u;
+
+	if (!workers)
+		die("no memory for %u threads", number);
+	series_init(&all, each * number);
+	pthread_barrier_init(&barrier, NULL, number + 1);
+	for (unsigned int i = 0; i < number; i++) {
+		workers[i].barrier = &barrier;
+		workers[i].size = size;
+		series_init(&workers[i].s, each);
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
+			die("no thread number %u", i + 1);
+	}
+	pthread_barrier_wait(&barrier);
+	usage_begin(&u);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	usage_end(&u);
+	for (unsigned int i = 0; i < number; i++) {
+		struct series *s = &workers[i].s;
+
+		pthread_join(workers[i].thread, NULL);
+		for (int p = 0; p < PHASES; p++)
+			for (unsigned int k = 0; k < s->n[p]; k++)
+				add(&all, p, s->ns[p][k]);
+		series_free(s);
+	}
+	pthread_barrier_destroy(&barrier);
+	free(workers);
+	report("threads", size, number, &all, &u);
+	series_free(&all);
+	pause_ms(opt.pause_ms);
+}
+
+static void run_threads(void)
+{
+	for (unsigned int i = 0; i < opt.thread_sizes.n; i++)
+		for (unsigned int k = 0; k < opt.threads.n; k++)
+			measure_threads(opt.threads.value[k], opt.thread_sizes.value[i]);
+}
+
+/* 4 KiB buffers while none and while very many others live */
+static void measure_live(unsigned int others)
+{
+	unsigned int n = opt.samples ? opt.samples : 500;
+	int *fds = calloc(others + 1, sizeof(*fds));
+	char scenario[32];
+	__u64 t0, t1;
+	struct series s;
+	int fd;
+
+	if (!fds)
+		die("no memory for %u descriptors", others);
+	series_init(&s, n);
+	snprintf(scenario, sizeof(scenario), "live-%u", others);
+	for (unsigned int i = 0; i < others; i++)
+		fds[i] = alloc(4 * KIB);
+	pause_ms(opt.pause_ms);
+	while (n--) {
+		t0 = now();
+		fd = alloc(4 * KIB);
+		t1 = now();
+		add(&s, ALLOC, t1 - t0);
+		close(fd);
+		add(&s, CLOSE, now() - t1);
+		/* A paced caller finds clean memory */
+		pause_ms(1);
+	}
+	for (unsigned int i = 0; i < others; i++)
+		close(fds[i]);
+	free(fds);
+	report(scenario, 4 * KIB, 1, &s, NULL);
+	series_free(&s);
+	pause_ms(opt.settle_ms);
+}
+
+static void run_live(void)
+{
+	struct rlimit limit = { opt.live + 100, opt.live + 100 };
+	struct rlimit have;
+
+	getrlimit(RLIMIT_NOFILE, &have);
+	if (have.rlim_cur < limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
+		die("only %lu descriptors may be open", (unsigned long)have.rlim_max);
+	measure_live(0);
+	measure_live(opt.live);
+}
+
+static const struct scenario {
+	const char *name;
+	void (*run)(void);
+	const char *what;
+} scenarios[] = {
+	{ "cold", run_cold, "nothing to recycle (needs root)" },
+	{ "warm", run_warm, "the same size again after a pause" },
+	{ "spin", run_spin, "warm, with a busy process on every CPU" },
+	{ "burst", run_burst, "8 allocated, 8 closed, a pause" },
+	{ "mix-cold", run_mix_cold, "64 buffers of many sizes, from cold (needs root)" },
+	{ "mix", run_mix, "the same, steady" },
+	{ "mix-paced", run_mix_paced, "the same, 2 ms between steps" },
+	{ "threads", run_threads, "threads that allocate and close" },
+	{ "live", run_live, "4 KiB while 10000 buffers live" },
+};
+
+static void usage(FILE *f)
+{
+	fprintf(f,
+		"Usage: dmaheap-bench [option]...\n"
+		"Measure what buffers of a DMA-BUF heap cost.\n"
+		"  -H, --heap=NAME,...      heaps, one after the other (system)\n"
+		"  -S, --scenario=NAME,...  what to measure (all of them)\n"
+		"  -s, --size=SIZE,...      in bytes, or with k, m\n"
+		"  -n, --samples=N          of each size (by size)\n"
+		"  -p, --pause=MS           after each sample (20)\n"
+		"  -w, --settle=MS          before a cold sample (1100)\n"
+		"  -o, --ops=N              steps of the mix (3000)\n"
+		"  -P, --paced-ops=N        steps of mix-paced (600)\n"
+		"  -r, --seed=N             of the mix (1)\n"
+		"  -t, --threads=N,...      (1,2,4)\n"
+		"  -T, --thread-size=SIZE,...  (4k,1m)\n"
+		"  -l, --live=N             buffers of live (10000)\n"
+		"  -m, --no-map             allocate and close only\n"
+		"  -c, --csv                CSV instead of a table\n"
+		"  -f, --file=FILE          CSV there, too\n"
+		"Scenarios:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
+		fprintf(f, "  %-10s %s\n", scenarios[i].name, scenarios[i].what);
+}
+
+static void refuse(const char *what, const char *arg)
+{
+	fprintf(stderr, "dmaheap-bench: bad %s '%s'\n", what, arg);
+	usage(stderr);
+	exit(2);
+}
+
+/* A number with its unit; moves *text behind it */
+static __u64 number(const char *what, char **text, const char *arg)
+{
+	__u64 value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(*text, &end, 0);
+	if (errno || end == *text || **text == '-')
+		refuse(what, arg);
+	if (*end == 'k' || *end == 'K') {
+		value *= KIB;
+		end++;
+	} else if (*end == 'm' || *end == 'M') {
+		value *= MIB;
+		end++;
+	}
+	*text = end;
+	return value;
+}
+
+static __u64 one(const char *what, char *arg, __u64 min, __u64 max)
+{
+	char *text = arg;
+	__u64 value = number(what, &text, arg);
+
+	if (*text || value < min || value > max)
+		refuse(what, arg);
+	return value;
+}
+
+static void many(const char *what, char *arg, struct list *list, __u64 max)
+{
+	char *text = arg;
+
+	list->n = 0;
+	for (;;) {
+		__u64 value = number(what, &text, arg);
+
+		if (!value || value > max || list->n == MAX_LIST)
+			refuse(what, arg);
+		list->value[list->n++] = value;
+		if (!*text)
+			return;
+		if (*text++ != ',')
+			refuse(what, arg);
+	}
+}
+
+/* The scenarios of the comma separated list, as bits */
+static unsigned int choose(char *arg)
+{
+	unsigned int bits = 0;
+	char *name;
+	size_t i;
+
+	for (name = strtok(arg, ","); name; name = strtok(NULL, ",")) {
+		for (i = 0; i < ARRAY_SIZE(scenarios); i++)
+			if (!strcmp(name, scenarios[i].name))
+				break;
+		if (i == ARRAY_SIZE(scenarios))
+			refuse("scenario", name);
+		bits |= 1u << i;
+	}
+	if (!bits)
+		refuse("scenario", "");
+	return bits;
+}
+
+static void open_heap(const char *name)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/dev/dma_heap/%s", name);
+	heap_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (heap_fd < 0)
+		die("%s: %s", path, strerror(errno));
+	opt.heap = name;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "heap", required_argument, NULL, 'H' },
+		{ "scenario", required_argument, NULL, 'S' },
+		{ "size", required_argument, NULL, 's' },
+		{ "samples", required_argument, NULL, 'n' },
+		{ "pause", required_argument, NULL, 'p' },
+		{ "settle", required_argument, NULL, 'w' },
+		{ "ops", required_argument, NULL, 'o' },
+		{ "paced-ops", required_argument, NULL, 'P' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "thread-size", required_argument, NULL, 'T' },
+		{ "live", required_argument, NULL, 'l' },
+		{ "no-map", no_argument, NULL, 'm' },
+		{ "csv", no_argument, NULL, 'c' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	unsigned int chosen = ~0u;
+	char system[] = "system";
+	char *heaps = system;
+	char *file = NULL;
+	char *name;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:r:t:T:l:mcf:h",
+				options, NULL)) != -1) {
+		switch (c) {
+		case 'H':
+			heaps = optarg;
+			break;
+		case 'S':
+			chosen = choose(optarg);
+			break;
+		case 's':
+			many("size", optarg, &opt.sizes, 1ull << 40);
+			break;
+		case 'n':
+			opt.samples = one("number of samples", optarg, 1, 1000000);
+			break;
+		case 'p':
+			opt.pause_ms = one("pause", optarg, 0, 60000);
+			break;
+		case 'w':
+			opt.settle_ms = one("pause", optarg, 0, 60000);
+			break;
+		case 'o':
+			opt.ops = one("number of steps", optarg, 1, 1000000);
+			break;
+		case 'P':
+			opt.paced_ops = one("number of steps", optarg, 1, 1000000);
+			break;
+		case 'r':
+			opt.seed = one("seed", optarg, 0, 0xffffffff);
+			break;
+		case 't':
+			many("number of threads", optarg, &opt.threads, 1024);
+			break;
+		case 'T':
+			many("size", optarg, &opt.thread_sizes, 1ull << 40);
+			break;
+		case 'l':
+			opt.live = one("number of buffers", optarg, 1, 1000000);
+			break;
+		case 'm':
+			opt.map = false;
+			break;
+		case 'c':
+			opt.csv = true;
+			break;
+		case 'f':
+			file = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind != argc)
+		refuse("argument", argv[optind]);
+
+	page_size = sysconf(_SC_PAGESIZE);
+	if (file) {
+		opt.file = fopen(file, "we");
+		if (!opt.file)
+			die("%s: %s", file, strerror(errno));
+		csv_header(opt.file);
+	}
+	if (opt.csv)
+		csv_header(stdout);
+	for (name = strtok(heaps, ","); name; name = strtok(NULL, ",")) {
+		open_heap(name);
+		if (!opt.csv) {
+			printf("heap %s\n", name);
+			table_header();
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
+			if (chosen & (1u << i))
+				scenarios[i].run();
+		close(heap_fd);
+	}
+	if (!opt.heap)
+		refuse("heap", "");
+	if (opt.file && fclose(opt.file))
+		die("%s: %s", file, strerror(errno));
+	return 0;
+}
