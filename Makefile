@@ -7,7 +7,8 @@ T ?=
 JOBS ?= $(shell nproc)
 MEM ?= 2G
 CPUS ?= 2
-export V KERNEL JOBS MEM CPUS
+QUICK ?= 0
+export V KERNEL JOBS MEM CPUS QUICK
 
 PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug series
 
@@ -22,9 +23,10 @@ help:
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
 	@echo '  selftest    T=name: one selftest program alone; without T: list them'
+	@echo '  bench       stock heaps and ours, measured and compared; QUICK=1: the short version'
 	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, include rules'
 	@echo '  series      write the patches for git am, prove that they equal build/linux'
-	@echo '  shell       a guest with a shell, the selftests in /selftests, the demo in /demo'
+	@echo '  shell       a guest with a shell, /selftests, /demo, /bench/dmaheap-bench'
 	@echo '  tree        build/linux: pristine 6.12.y with our files over it'
 	@echo '  build       the guest kernel and the selftests'
 	@echo '  menuconfig  look at or change the configuration of the guest kernel'
@@ -70,18 +72,22 @@ series: tree
 selftest: build
 	@scripts/selftest.sh $(T)
 
+bench: tree
+	@scripts/bench.sh
+
 shell: build
 	@if [ -d demo ]; then scripts/demo.sh build; fi
+	@scripts/bench.sh tool
 	@scripts/guest.sh shell y shell
 
 menuconfig: tree
 	@scripts/menuconfig.sh
 
 clean:
-	rm -rf build/out build/log build/results build/stage build/stage.manifest build/demo build/series
+	rm -rf build/out build/log build/results build/stage build/stage.manifest build/demo build/bench build/series
 
 mrproper:
 	rm -rf build
 
 .PHONY: help deps tree build demo check check-y check-m check-n check-debug \
-	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest shell menuconfig clean mrproper
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest bench shell menuconfig clean mrproper

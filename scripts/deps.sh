@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # See that all needed packages are there; install what is missing if allowed,
 # else print the command that does it and exit 2. Silent when there is nothing to do.
+# "deps.sh bench" sees to what only the benchmark needs, too.
 . "$(dirname "$0")/lib.sh"
+
+what=${1:-}
 
 # command or file, package
 table()
@@ -42,6 +45,7 @@ table()
 		echo aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 		echo /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
 	fi
+	[ "$what" != bench ] || echo gnuplot gnuplot-nox
 	[ -n "${KERNEL:-}" ] || echo /usr/src/linux-source-6.12.tar.xz linux-source-6.12
 }
 

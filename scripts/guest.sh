@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Boot a kernel in QEMU: guest.sh RUN VARIANT STEPS [OVERLAY.dtso...]; STEPS "shell" is interactive.
+# QEMU_CPU: QEMU's options for CPU and accelerator, instead of the fastest it has.
 # Logs in build/log/RUN; result stream in build/results/RUN.ktap.
 # Exit 0: all well; 1: a step, the kernel or a test failed; 2: no verdict.
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +17,11 @@ ktap=$RESULTS/$run.ktap
 rm -rf "$dir" "$ktap"
 mkdir -p "$dir"
 
-if [ "$(uname -m)" = aarch64 ] && [ -w /dev/kvm ]; then
+if [ -n "${QEMU_CPU:-}" ]; then
+	machine=virt,gic-version=3
+	read -ra cpu <<<"$QEMU_CPU"
+	slow=2
+elif [ "$(uname -m)" = aarch64 ] && [ -w /dev/kvm ]; then
 	machine=virt,gic-version=max
 	cpu=(-accel kvm -cpu host)
 	slow=1
@@ -51,7 +56,7 @@ qemu+=(-M "$machine")
 if [ "$steps" = shell ]; then
 	echo "# none" >"$dir/steps"
 	scripts/initramfs.sh "$variant" "$dir/steps" "$dir/initramfs.cpio"
-	echo "Guest shell; tests in /selftests, demo in /demo. Leave with exit or Ctrl-A X."
+	echo "Guest shell; tests in /selftests, demo in /demo, benchmark in /bench. Leave with exit or Ctrl-A X."
 	exec "${qemu[@]}" -serial mon:stdio -append "$append quiet -- shell"
 fi
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Pack the guest's file system: initramfs.sh VARIANT STEPS OUTPUT
-# init, busybox, the selftests, the demo if built, the modules of VARIANT.
+# init, busybox, the selftests, the demo and the benchmark if built, the modules of VARIANT.
 . "$(dirname "$0")/lib.sh"
 
 variant=$1 steps=$2 output=$3
@@ -57,6 +57,7 @@ spec()
 	echo "file /guest/overlay.sh $ROOT/guest/overlay.sh 755 0 0"
 	tree_of "$OUT/selftests/install" /selftests
 	programs "$OUT/demo" /demo
+	programs "$OUT/bench" /bench
 	modules
 }
 

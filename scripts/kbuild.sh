@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug, or for the
+# benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
 
@@ -8,10 +9,23 @@ variant=${1:-}
 dir=$OUT/$variant
 selftests=tools/testing/selftests/dmabuf-heaps
 
+fragments=(guest/config/base.config "$TREE/$selftests/config")
+arch=() target=Image guess=1650
 case $variant in
-y) own= ;;
-m | n | debug) own=guest/config/$variant.config ;;
-*) die "usage: kbuild.sh y|m|n|debug" ;;
+y) ;;
+m | n | debug) fragments+=("guest/config/$variant.config") ;;
+bench-stock | bench-ours)
+	fragments=(guest/config/base.config guest/config/bench.config)
+	guess=850
+	;;
+uml-stock | uml-ours)
+	fragments=(guest/config/uml.config)
+	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
+	;;
+*) die "usage: kbuild.sh y|m|n|debug|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+esac
+case $variant in
+*-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;
 esac
 
 # The objects of y serve m and n too: kbuild rebuilds only what their options change
@@ -25,7 +39,6 @@ fi
 mkdir -p "$dir"
 
 # Later fragments win
-# shellcheck disable=SC2086
 awk '
 	match($0, /^(# )?CONFIG_[A-Za-z0-9_]+/) {
 		name = substr($0, RSTART, RLENGTH)
@@ -37,7 +50,11 @@ awk '
 	END {
 		for (i = 1; i <= n; i++)
 			print value[order[i]]
-	}' guest/config/base.config "$TREE/$selftests/config" $own >"$dir/wanted.config"
+	}' "${fragments[@]}" >"$dir/wanted.config"
+# Stock has no options for what it cannot do
+case $variant in
+*-stock) sed -i '/CONFIG_DMABUF_HEAPS_SYSTEM_/d' "$dir/wanted.config" ;;
+esac
 
 # Configure again only if something that decides the result has changed
 key()
@@ -50,7 +67,7 @@ key()
 if [ ! -e "$dir/.config" ] || [ "$(key | sha256sum)" != "$(cat "$dir/wanted.key" 2>/dev/null)" ]; then
 	log="$LOG/config-$variant.log"
 	KCONFIG_ALLCONFIG=$dir/wanted.config KCONFIG_WARN_UNKNOWN_SYMBOLS=1 KCONFIG_WERROR=1 \
-		kmake "$dir" allnoconfig >"$log" 2>&1 || {
+		kmake "$dir" "${arch[@]}" allnoconfig >"$log" 2>&1 || {
 		grep -n -m8 -E 'warning:|error:|\*\*\*' "$log" >&2 || tail -n 8 "$log" >&2
 		die "no configuration for $variant; log $log"
 	}
@@ -69,7 +86,7 @@ fi
 
 modules=
 grep -q '^CONFIG_MODULES=y' "$dir/.config" && modules=modules
-build_step "build $variant" "$dir" 1650 kmake "$dir" Image $modules || exit 2
+build_step "build $variant" "$dir" $guess kmake "$dir" "${arch[@]}" $target $modules || exit 2
 
 # A warning in our code is an error; without its object the next build says it again
 warnings=$(grep -E '(drivers/dma-buf/(dma-heap|heaps/)|linux/dma-heap\.h).*warning:' \

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Compare the kernels in DIR/results.csv: bench-table.py DIR
+
+Prints the tables and leaves DIR/*.dat for the plots. Several runs of a kernel
+become the median of their figures. What one kernel has and the other has not
+is an error.
+"""
+
+import csv
+import statistics
+import sys
+
+BUDGET = {"alloc": 2.2, "close": 3.3}
+PHASES = ("alloc", "mmap", "touch", "munmap", "close", "cycle")
+MACHINES = {
+    "icount-cortex-a72": "Cortex-A72 (no hardware dirty bit), 1 us = 1000 instructions",
+    "icount-max": "QEMU's newest CPU (with hardware dirty bit), 1 us = 1000 instructions",
+    "smp": "4 emulated CPUs, plain TCG: noisy, ratios below 2 mean nothing",
+    "uml": "User Mode Linux, speed of this machine, CPU time in 10 ms: noisy, ratios below 2 mean nothing",
+}
+NOTES = """\
+stock is the base's own system heap, ours is build/linux, same configuration.
+icount counts a "dc zva" of 64 bytes as one instruction and knows no caches, so
+it makes zeroing and cache maintenance too cheap: look at the bytes zeroed, too.
+Stock zeroes every byte within alloc.
+
+cold   pools emptied and caches dropped before each buffer
+warm   the same size again, 20 ms between buffers
+spin   warm, with a busy process on every CPU
+burst  8 buffers at once, then 20 ms or, if that is more, 80 us for each MiB of
+       them, the time in which one CPU can zero them
+mix    64 live buffers of 4 KiB to 32 MiB, each step closes one and allocates one
+cpu    CPU time of the caller, + of the scrubber threads; on one CPU and without
+       pauses the wall time is all CPU time, that of RCU and interrupts included
+zeroed bytes zeroed by the scrubber, + by the caller
+"""
+
+
+class Results:
+    """The figures by machine, scenario, size, threads, phase and kernel"""
+
+    def __init__(self, path):
+        self.runs = {}
+        with open(path, encoding="ascii", newline="") as file:
+            for row in csv.DictReader(file):
+                key = (row["machine"], row["scenario"], int(row["size"]),
+                       int(row["threads"]), row["phase"])
+                kernels = self.runs.setdefault(key, {"stock": [], "ours": []})
+                kernels[row["kernel"]].append(
+                    {name: int(row[name]) for name in row
+                     if name.endswith(("_ns", "_bytes", "samples")) and row[name]})
+        lacking = [key for key, kernels in self.runs.items()
+                   if len(kernels["stock"]) != len(kernels["ours"])]
+        if lacking or not self.runs:
+            sys.exit(f"bench-table.py: not measured for both kernels: {lacking}")
+
+    def get(self, key, kernel, name):
+        """The median over the runs, None if not measured"""
+        values = [run[name] for run in self.runs.get(key, {}).get(kernel, [])
+                  if name in run]
+        return statistics.median(values) if values else None
+
+    def machines(self):
+        return [m for m in MACHINES if any(key[0] == m for key in self.runs)]
+
+    def of(self, machine, scenario):
+        """The (size, threads) measured"""
+        return sorted({key[2:4] for key in self.runs
+                       if key[:2] == (machine, scenario)})
+
+
+def us(ns):
+    return "-" if ns is None else f"{ns / 1e3:.{1 if ns < 1e6 else 0}f}"
+
+
+def ratio(ours, stock):
+    if ours is None or not stock:
+        return "-"
+    return f"{ours / stock:.{2 if ours * 20 > stock else 4}f}"
+
+
+def name_of(size):
+    for unit, letter in ((1 << 20, "M"), (1 << 10, "K")):
+        if size % unit == 0 and 0 < size // unit < 1024:
+            return f"{size // unit}{letter}"
+    return str(size)
+
+
+def table(title, head, rows):
+    """Columns as wide as what is in them, numbers to the right"""
+    rows = [head] + rows
+    width = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    print(f"\n{title}")
+    for row in rows:
+        print("  ".join(cell.rjust(w) for cell, w in zip(row, width)).rstrip())
+
+
+def usage(results, key, kernel):
+    """CPU time and bytes zeroed for each cycle, caller and scrubber"""
+    n = results.get(key, kernel, "samples")
+    caller, scrubber, scrubbed, paid = (
+        results.get(key, kernel, name)
+        for name in ("caller_ns", "scrubber_ns", "scrubbed_bytes", "paid_bytes"))
+    if caller is None:
+        return "-", "-"
+    cpu = us(caller / n)
+    if kernel == "stock":
+        return cpu, "-"
+    return (f"{cpu} + {us(scrubber / n)}",
+            f"{scrubbed / n / 1024:.0f} + {paid / n / 1024:.0f}")
+
+
+def by_size(results, machine, scenario, phases):
+    """p50 of phases against size, and what it took"""
+    budget = scenario in ("warm", "burst", "spin") and machine.startswith("icount")
+    head = ["size"]
+    for phase in phases:
+        head += [phase, "ours", "ratio"]
+        head += ["budget"] if budget and phase in BUDGET else []
+    with_usage = "cycle" in phases and scenario != "cold"
+    head += ["cpu stock", "cpu ours", "KiB zeroed"] if with_usage else []
+    rows = []
+    for size, threads in results.of(machine, scenario):
+        row = [name_of(size)]
+        for phase in phases:
+            key = (machine, scenario, size, threads, phase)
+            stock, ours = (results.get(key, kernel, "p50_ns")
+                           for kernel in ("stock", "ours"))
+            row += [us(stock), us(ours), ratio(ours, stock)]
+            row += [str(BUDGET[phase])] if budget and phase in BUDGET else []
+        key = (machine, scenario, size, threads, "cycle")
+        if with_usage:
+            row += [usage(results, key, "stock")[0], *usage(results, key, "ours")]
+        rows.append(row)
+    if rows:
+        table(f"{scenario}: p50 in us, stock and ours, of a buffer", head, rows)
+
+
+def mix(results, machine):
+    head = ["mix", "phase", "p50", "ours", "p99", "ours", "max", "ours",
+            "wall ms", "ours", "cpu ms", "ours", "MiB zeroed"]
+    rows = []
+    for scenario in ("mix-cold", "mix", "mix-paced"):
+        for size, threads in results.of(machine, scenario):
+            for phase in ("alloc", "close", "cycle"):
+                key = (machine, scenario, size, threads, phase)
+                row = [scenario, phase]
+                for name in ("p50_ns", "p99_ns", "max_ns"):
+                    row += [us(results.get(key, kernel, name))
+                            for kernel in ("stock", "ours")]
+                if phase == "cycle":
+                    row += [f"{results.get(key, kernel, name) / 1e6:.0f}"
+                            for kernel, name in (("stock", "wall_ns"), ("ours", "wall_ns"),
+                                                 ("stock", "caller_ns"))]
+                    row += [" + ".join(
+                        f"{results.get(key, 'ours', name) / unit:.0f}"
+                        for name in names)
+                        for names, unit in ((("caller_ns", "scrubber_ns"), 1e6),
+                                            (("scrubbed_bytes", "paid_bytes"), 1 << 20))]
+                else:
+                    row += [""] * 5
+                rows.append(row)
+    if rows:
+        table("mix: us, stock and ours", head, rows)
+
+
+def threads_table(results, machine):
+    head = ["size", "threads", "ops/s", "ours", "ratio", "p50 us", "ours",
+            "p99 us", "ours", "runs of stock", "runs of ours"]
+    rows = []
+    for size, threads in results.of(machine, "threads"):
+        key = (machine, "threads", size, threads, "cycle")
+        runs = {kernel: [run["samples"] * 1e9 / run["wall_ns"] for run in of]
+                for kernel, of in results.runs[key].items()}
+        stock, ours = (statistics.median(runs[k]) for k in ("stock", "ours"))
+        row = [name_of(size), str(threads), f"{stock:.0f}", f"{ours:.0f}",
+               ratio(ours, stock)]
+        for name in ("p50_ns", "p99_ns"):
+            row += [us(results.get(key, k, name)) for k in ("stock", "ours")]
+        rows.append(row + [" ".join(f"{x:.0f}" for x in runs[k])
+                           for k in ("stock", "ours")])
+    if rows:
+        table("threads that allocate and close, no pause: buffers per second, "
+              "p50 and p99 of both calls", head, rows)
+
+
+def live(results, machine):
+    rows = []
+    for scenario in sorted({key[1] for key in results.runs if key[0] == machine
+                            and key[1].startswith("live-")}, key=len):
+        for phase in ("alloc", "close"):
+            key = (machine, scenario, 4096, 1, phase)
+            row = [scenario[5:], phase]
+            for name in ("p50_ns", "p99_ns"):
+                row += [us(results.get(key, k, name)) for k in ("stock", "ours")]
+            rows.append(row)
+    if rows:
+        table("4 KiB buffers while others live: us, stock and ours",
+              ["live", "phase", "p50", "ours", "p99", "ours"], rows)
+
+
+def spread(results, machine):
+    """How far the runs of one kernel are apart: what the noise alone does"""
+    worst = 1.0
+    for key, kernels in results.runs.items():
+        for runs in kernels.values():
+            p50 = [run["p50_ns"] for run in runs]
+            if key[0] == machine and min(p50):
+                worst = max(worst, max(p50) / min(p50))
+    if worst > 1:
+        print(f"\nThe p50 of two runs of one kernel differ by up to {worst:.1f} times.")
+
+
+def data(results, directory):
+    """What the plots need"""
+    for machine in results.machines():
+        with open(f"{directory}/warm-{machine}.dat", "w", encoding="ascii") as file:
+            for size, threads in results.of(machine, "warm"):
+                values = [results.get((machine, "warm", size, threads, phase), kernel,
+                                      "p50_ns") / 1e3
+                          for phase in ("alloc", "close", "cycle")
+                          for kernel in ("stock", "ours")]
+                print(size, *values, file=file)
+        with open(f"{directory}/mix-{machine}.dat", "w", encoding="ascii") as file:
+            for scenario in ("mix-cold", "mix", "mix-paced"):
+                for size, threads in results.of(machine, scenario):
+                    for phase in ("alloc", "close"):
+                        key = (machine, scenario, size, threads, phase)
+                        values = [results.get(key, kernel, name) / 1e3
+                                  for name in ("p50_ns", "p99_ns", "max_ns")
+                                  for kernel in ("stock", "ours")]
+                        print(f'"{scenario}\\n{phase}"', *values, file=file)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: bench-table.py DIR")
+    results = Results(f"{sys.argv[1]}/results.csv")
+    print(NOTES, end="")
+    for machine in results.machines():
+        print(f"\n\n== {machine}: {MACHINES[machine]}")
+        for scenario in ("warm", "spin", "burst", "cold"):
+            mapped = (machine, scenario) in {
+                key[:2] for key in results.runs if key[4] == "mmap"}
+            by_size(results, machine, scenario, ("alloc", "close", "cycle"))
+            if mapped and scenario == "warm":
+                by_size(results, machine, scenario, ("mmap", "touch", "munmap"))
+        mix(results, machine)
+        threads_table(results, machine)
+        live(results, machine)
+        spread(results, machine)
+    data(results, sys.argv[1])
+
+
+main()

@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Measure stock heaps and ours on the same machines: results.csv, table.txt and
+# plots in build/bench. QUICK=1: less of it. "bench.sh tool" only builds the tool.
+. "$(dirname "$0")/lib.sh"
+
+BENCH=$ROOT/build/bench
+QUICK=${QUICK:-0}
+native=$OUT/bench-native
+
+# tool DIR MAKE-ARGS...
+tool()
+{
+	mkdir -p "$1"
+	limited make -C tools/dma-buf OUTPUT="$1/" LDFLAGS=-static "${@:2}" \
+		>"$LOG/bench-tool.log" 2>&1 || {
+		first_errors "$LOG/bench-tool.log" >&2
+		die "the benchmark does not build; log $LOG/bench-tool.log"
+	}
+}
+
+# measure SCENARIO OPTIONS...: a step of the guest. What it prints is kept until
+# it has ended, so that nobody else wants the CPU.
+measure()
+{
+	echo "$1 300 /bench/dmaheap-bench -c -S $* >/tmp/csv; r=\$?; cat /tmp/csv; exit \$r"
+}
+
+# The machines whose time is the number of instructions
+icount_steps()
+{
+	local few=4k,1m,8m,32m
+
+	if [ "$QUICK" = 1 ]; then
+		measure warm -s 4k,1m,8294400,32m -n 5
+		measure cold -s 4k,1m,8m -n 10
+		measure burst -s 1m,8m -n 10
+		measure spin -s 4k,8m -n 5
+		measure mix -o 600
+		return
+	fi
+	measure warm
+	measure cold
+	measure burst
+	measure spin -s $few -n 11
+	measure mix-cold
+	measure mix
+	measure mix-paced
+	measure live
+}
+
+# on_qemu MACHINE KERNEL NUMBER STEPS
+on_qemu()
+{
+	local run=bench-$1-$2-$3
+
+	"$4" >"$LOG/$run.steps"
+	# Not on a terminal: two of them may run at once
+	scripts/guest.sh "$run" "bench-$2" "$LOG/$run.steps" 2>&1 | cat || exit
+	record "$1" "$2" "$3" "$RESULTS/$run.ktap"
+}
+
+on_icount()
+{
+	local cpu=$1
+
+	[ "$cpu" != max ] || cpu=max,pauth-impdef=on
+	QEMU_CPU="-accel tcg -cpu $cpu -icount shift=0,sleep=off" MEM=4G CPUS=1 \
+		on_qemu "icount-$1" "$2" 1 icount_steps
+}
+
+# Counted instructions do not care who else runs: both kernels at once
+icount()
+{
+	local rc=0 pid
+
+	if [ "$JOBS" -lt 2 ]; then
+		on_icount "$1" stock
+		on_icount "$1" ours
+		return
+	fi
+	# A process group of its own, to be ended as a whole
+	set -m
+	on_icount "$1" stock </dev/null &
+	pid=$!
+	set +m
+	# shellcheck disable=SC2064
+	trap "kill -- -$pid; exit 130" INT TERM
+	(on_icount "$1" ours) || rc=$?
+	wait $pid || rc=$?
+	trap - INT TERM
+	[ $rc -eq 0 ] || exit $rc
+}
+
+thread_steps() { measure threads -T 4k,1m,8m -n 300; }
+
+on_smp() { MEM=4G CPUS=4 on_qemu smp "$1" "$2" thread_steps; }
+
+on_uml()
+{
+	local run=bench-uml-$1-$2
+	local log=$RESULTS/$run.ktap start=$SECONDS
+
+	echo "$native/dmaheap-bench -c -m -n 30 -S warm,cold,burst,mix,mix-paced" >"$LOG/$run.sh"
+	LIMIT=600 limited "$OUT/uml-$1/linux" mem=4G con=null con0=null,fd:1 quiet \
+		root=/dev/root rootfstype=hostfs rootflags=/ ro \
+		init="$ROOT/guest/uml.sh" -- "$LOG/$run.sh" >"$log" 2>"$LOG/$run.log" || :
+	if ! grep -q '^## exit uml 0' "$log"; then
+		tail -n 5 "$log" "$LOG/$run.log" >&2
+		die "run $run has no result"
+	fi
+	say "$run" "$((SECONDS - start)) s"
+	record uml "$1" "$2" "$log"
+}
+
+# record MACHINE KERNEL NUMBER LOG: the lines of the tool, with where they are from
+record()
+{
+	tr -d '\r' <"$4" | grep -E '^[a-z0-9-]+,[a-z0-9-]+,[0-9]+,[0-9]+,[a-z]+,[0-9]' |
+		sed "s/^/$1,$2,$3,/" >"$BENCH/$1-$2-$3.csv" || die "nothing measured in $4"
+}
+
+tool "$OUT/bench" CROSS_COMPILE="$CROSS"
+[ "${1:-}" != tool ] || exit 0
+
+scripts/deps.sh bench
+for kernel in stock ours; do
+	scripts/kbuild.sh bench-$kernel
+done
+rm -rf "$BENCH"
+mkdir -p "$BENCH"
+start=$SECONDS
+if [ "$QUICK" = 1 ]; then
+	icount max
+else
+	icount cortex-a72
+	icount max
+	on_smp stock 1
+	on_smp ours 1
+	on_smp ours 2
+	on_smp stock 2
+	if [ "$(uname -m)" = x86_64 ]; then
+		tool "$native"
+		for kernel in stock ours; do
+			scripts/kbuild.sh uml-$kernel
+		done
+		on_uml stock 1
+		on_uml ours 1
+		on_uml ours 2
+		on_uml stock 2
+	else
+		say bench "User Mode Linux needs an x86-64 machine: left out"
+	fi
+fi
+{
+	echo "machine,kernel,run,scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes"
+	cat "$BENCH"/*-*-*.csv
+} >"$BENCH/results"
+rm "$BENCH"/*.csv
+mv "$BENCH/results" "$BENCH/results.csv"
+scripts/bench-table.py "$BENCH" >"$BENCH/table.txt" || die "no table of $BENCH/results.csv"
+cat "$BENCH/table.txt"
+gnuplot -c scripts/bench.gp "$BENCH" >"$LOG/bench-plot.log" 2>&1 ||
+	die "gnuplot fails; log $LOG/bench-plot.log"
+echo
+say bench "$((SECONDS - start)) s; table, results.csv and plots in $BENCH"
