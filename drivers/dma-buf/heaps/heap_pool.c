@@ -437,7 +437,12 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 	spin_unlock(&pool->lock);
 
 	dma_heap_pool_release(pool, &removed);
-	dma_heap_pool_wake_scrubber(pool, dirty);
+	/*
+	 * What the task has paid for is no work. That it had to means that the
+	 * scrubber is in a hurry: it will look at the decay before it calms down.
+	 */
+	if (dirty)
+		dma_heap_pool_wake_scrubber(pool, dirty);
 }
 
 static const struct dma_heap_source_ops dma_heap_pool_ops = {

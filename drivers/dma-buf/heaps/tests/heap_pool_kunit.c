@@ -1172,6 +1172,24 @@ static void pool_test_decay(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), 2 * 4 + 5 + 6);
 }
 
+/* Also what gave the scrubber no work, with nothing else to wait for */
+static void pool_test_decay_paid(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, DEBT_PAGES);
+
+	dma_heap_pool_set_decay(ctx->pool, 10);
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, backing);
+	KUNIT_ASSERT_PTR_EQ(test, pool_get(ctx, DEBT_PAGES), backing);
+	pool_release_scrubber(ctx);
+	pool_wait_pages(ctx, 0);
+
+	pool_put(ctx, backing);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), DECOY_PAGES + DEBT_PAGES);
+}
+
 /* What is used now and then stays */
 static void pool_test_decay_used(struct kunit *test)
 {
@@ -2311,6 +2329,7 @@ static struct kunit_case pool_test_cases[] = {
 	KUNIT_CASE(pool_test_killed),
 	KUNIT_CASE_SLOW(pool_test_hurry),
 	KUNIT_CASE_SLOW(pool_test_decay),
+	KUNIT_CASE_SLOW(pool_test_decay_paid),
 	KUNIT_CASE_SLOW(pool_test_decay_used),
 	KUNIT_CASE_PARAM(pool_test_cap_oldest_first, state_gen_params),
 	KUNIT_CASE(pool_test_cap_clean_first),
