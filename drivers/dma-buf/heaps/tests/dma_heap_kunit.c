@@ -17,10 +17,12 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
+#include <linux/kernfs.h>
 #include <linux/kref.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 #include <uapi/linux/dma-heap.h>
 
 #include <kunit/resource.h>
@@ -127,6 +129,82 @@ static void dma_heap_test_drvdata(struct kunit *test)
 
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), test->priv);
 	KUNIT_EXPECT_NULL(test, dma_heap_get_drvdata(other));
+}
+
+static ssize_t mock_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct mock_heap *mock = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%u\n", mock->calls);
+}
+static DEVICE_ATTR_RO(mock);
+
+static struct attribute *mock_attrs[] = {
+	&dev_attr_mock.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(mock);
+
+/* In two steps: it has all but a name to be found by after the first */
+static void dma_heap_test_create_register(struct kunit *test)
+{
+	const struct dma_heap_export_info exp_info = {
+		.name = NAME,
+		.ops = &mock_heap_ops,
+		.priv = test->priv,
+		.groups = mock_groups,
+	};
+	struct kernfs_node *node;
+	struct dma_heap *heap;
+	struct device *dev;
+
+	heap = dma_heap_create(&exp_info);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	dev = dma_heap_get_dev(heap);
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), NAME);
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), test->priv);
+	KUNIT_EXPECT_FALSE(test, device_is_registered(dev));
+
+	KUNIT_ASSERT_EQ(test, dma_heap_register(heap), 0);
+	KUNIT_EXPECT_PTR_EQ(test, dma_heap_find(NAME), heap);
+	dma_heap_put(heap);
+
+	node = kernfs_find_and_get(dev->kobj.sd, "mock");
+	KUNIT_EXPECT_NOT_NULL(test, node);
+	kernfs_put(node);
+	KUNIT_EXPECT_PTR_EQ(test, dev_get_drvdata(dev), test->priv);
+
+	dma_heap_del(heap);
+}
+
+/* What cannot be registered stays the caller's, who may drop it */
+static void dma_heap_test_create_destroy(struct kunit *test)
+{
+	const struct dma_heap_export_info exp_info = {
+		.name = NAME,
+		.ops = &mock_heap_ops,
+		.priv = test->priv,
+	};
+	struct dma_heap *heap, *other;
+
+	heap = dma_heap_create(&exp_info);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	other = mock_heap_add(test, NAME);
+	KUNIT_EXPECT_EQ(test, dma_heap_register(heap), -EEXIST);
+	KUNIT_EXPECT_EQ(test, heap_refs(heap), 1);
+
+	/* Another time the name is free */
+	heap_test_del(test, other);
+	KUNIT_EXPECT_EQ(test, dma_heap_register(heap), 0);
+	dma_heap_del(heap);
+
+	heap = dma_heap_create(&exp_info);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	dma_heap_destroy(heap);
+	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+	mock_heap_add(test, NAME);
 }
 
 /* Caches are maintained on this device, wherever the memory is */
@@ -560,6 +638,8 @@ static struct kunit_case dma_heap_test_cases[] = {
 	KUNIT_CASE(dma_heap_test_add_find),
 	KUNIT_CASE(dma_heap_test_find_unknown),
 	KUNIT_CASE(dma_heap_test_drvdata),
+	KUNIT_CASE(dma_heap_test_create_register),
+	KUNIT_CASE(dma_heap_test_create_destroy),
 	KUNIT_CASE(dma_heap_test_dev),
 	KUNIT_CASE(dma_heap_test_clash),
 	KUNIT_CASE_PARAM(dma_heap_test_name, dma_heap_name_gen_params),
