@@ -950,6 +950,30 @@ static void pool_test_clean_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 4);
 }
 
+/* Memory that is far away is left to those who are near */
+static void pool_test_other_node(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing, *other;
+	int home = numa_node_id();
+	int nid;
+
+	for_each_node_state(nid, N_CPU)
+		if (nid != home)
+			break;
+	if (nid >= MAX_NUMNODES)
+		kunit_skip(test, "needs CPUs on two nodes");
+
+	backing = pool_put_clean(ctx, pool_get(ctx, 4));
+	set_cpus_allowed_ptr(current, cpumask_of_node(nid));
+	other = pool_get(ctx, 4);
+	KUNIT_EXPECT_PTR_NE(test, other, backing);
+	KUNIT_EXPECT_EQ(test, page_to_nid(sg_page(other->base.sgt.sgl)), nid);
+
+	set_cpus_allowed_ptr(current, cpumask_of_node(home));
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
+}
+
 /* Nobody gets, or waits for, what the scrubber is at */
 static void pool_test_in_scrubbers_hands(struct kunit *test)
 {
@@ -1755,10 +1779,11 @@ static void pool_test_pressure(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *before, *after;
-	unsigned long start, end, scrubbed;
+	unsigned long start, end, scrubbed, left;
 	int tries = 0;
 
 	do {
+		dma_heap_pool_drain(ctx->pool);
 		before = pool_get(ctx, 8);
 		after = pool_get(ctx, 16);
 		pool_hold_scrubber(ctx);
@@ -1769,6 +1794,7 @@ static void pool_test_pressure(struct kunit *test)
 		pool_reclaim(ctx, 0);
 		pool_put(ctx, after);
 		pool_release_scrubber(ctx);
+		left = pool_pages(ctx);
 		end = jiffies;
 
 		pool_wait_no_pressure(ctx);
@@ -1778,7 +1804,8 @@ static void pool_test_pressure(struct kunit *test)
 	KUNIT_ASSERT_LT(test, tries, TRIES);
 	KUNIT_EXPECT_NE(test, when_gone(before), 0);
 	KUNIT_EXPECT_NE(test, when_gone(after), 0);
-	KUNIT_EXPECT_GE(test, STAT(ctx, shrunk_pages), 8);
+	KUNIT_EXPECT_EQ(test, left, 0);
+	KUNIT_EXPECT_GE(test, STAT(ctx, shrunk_pages), 8 + DECOY_PAGES);
 	KUNIT_EXPECT_GE(test, STAT(ctx, evicted_pages), 16);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 	/* The decoy it had begun, and the last 2 pages of the wait */
@@ -2321,6 +2348,7 @@ static struct kunit_case pool_test_cases[] = {
 	KUNIT_CASE_PARAM(pool_test_lifo, state_gen_params),
 	KUNIT_CASE(pool_test_dirty_hit),
 	KUNIT_CASE(pool_test_clean_first),
+	KUNIT_CASE(pool_test_other_node),
 	KUNIT_CASE(pool_test_in_scrubbers_hands),
 	KUNIT_CASE(pool_test_free_is_quick),
 	KUNIT_CASE(pool_test_backlog),
