@@ -351,7 +351,7 @@ static struct dma_heap_backing *
 dma_heap_pool_alloc_dirty(struct dma_heap_pool *pool,
 			  struct dma_heap_backing *backing)
 {
-	unsigned long pages = backing_pages(backing);
+	unsigned long pages = backing_pages(backing), dirty = 0;
 	LIST_HEAD(removed);
 	bool scrubbed;
 
@@ -363,10 +363,12 @@ dma_heap_pool_alloc_dirty(struct dma_heap_pool *pool,
 	if (scrubbed)
 		pool->stats.paid_pages += pages;
 	else
-		dma_heap_pool_insert(pool, backing, &removed);
+		dirty = dma_heap_pool_insert(pool, backing, &removed);
 	spin_unlock(&pool->lock);
 
 	dma_heap_pool_release(pool, &removed);
+	if (dirty)
+		dma_heap_pool_wake_scrubber(pool, dirty);
 
 	return scrubbed ? backing : ERR_PTR(-EINTR);
 }
@@ -417,8 +419,9 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 			       struct dma_heap_backing *backing)
 {
 	struct dma_heap_pool *pool = to_pool(base);
-	unsigned long dirty;
+	unsigned long pages = backing_pages(backing), dirty;
 	LIST_HEAD(removed);
+	bool alone;
 
 	backing->scrubbed = false;
 	backing->cleaned = false;
@@ -431,18 +434,21 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 		spin_unlock(&pool->lock);
 		dma_heap_pool_scrub(pool, backing, NULL);
 		spin_lock(&pool->lock);
-		pool->stats.paid_pages += backing_pages(backing);
+		pool->stats.paid_pages += pages;
 	}
 	dirty = dma_heap_pool_insert(pool, backing, &removed);
+	alone = pool->pages == pages;
 	spin_unlock(&pool->lock);
 
 	dma_heap_pool_release(pool, &removed);
 	/*
-	 * What the task has paid for is no work. That it had to means that the
-	 * scrubber is in a hurry: it will look at the decay before it calms down.
+	 * What the task has paid for is no work. But if the pool was empty, the
+	 * scrubber does not know that there is something to decay.
 	 */
 	if (dirty)
 		dma_heap_pool_wake_scrubber(pool, dirty);
+	else if (alone)
+		dma_heap_pool_change_decay(pool);
 }
 
 static const struct dma_heap_source_ops dma_heap_pool_ops = {

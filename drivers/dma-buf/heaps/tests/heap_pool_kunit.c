@@ -47,7 +47,7 @@
 #include "heap_test_helpers.h"
 
 /* How long to wait for what has to happen; shorter than the default decay */
-#define PATIENCE_US	(10 * USEC_PER_SEC)
+#define PATIENCE_US	(20 * USEC_PER_SEC)
 
 /* How often to try what a slow machine may spoil */
 #define TRIES		10
@@ -1202,7 +1202,8 @@ static void pool_test_decay_paid(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing = pool_get(ctx, DEBT_PAGES);
 
-	dma_heap_pool_set_decay(ctx->pool, 10);
+	/* Time for the scrubber to see the end of it, within that of the debt */
+	dma_heap_pool_set_decay(ctx->pool, 100);
 	pool_hold_scrubber(ctx);
 	pool_put(ctx, backing);
 	KUNIT_ASSERT_PTR_EQ(test, pool_get(ctx, DEBT_PAGES), backing);
