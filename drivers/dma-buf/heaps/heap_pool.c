@@ -520,6 +520,8 @@ static unsigned int dma_heap_pool_set_keep(struct dma_heap_pool *pool,
 	bin->users += !!count - !!bin->keep;
 	bin->keep = count;
 	have = bin->count;
+	if (pool->scrubbing && pool->scrubbing->bin == bin)
+		have++;
 	spin_unlock(&pool->lock);
 
 	return count > have ? count - have : 0;

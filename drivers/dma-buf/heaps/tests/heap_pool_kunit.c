@@ -1884,6 +1884,22 @@ static void pool_test_prefill(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 }
 
+/* Who says it again gets no more, whatever the scrubber is at */
+static void pool_test_prefill_again(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	size_t size = PFN_PHYS(DECOY_PAGES);
+	int i;
+
+	pool_hold_scrubber(ctx);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, dma_heap_pool_prefill(ctx->pool, size, 2), 0);
+		KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 2 * DECOY_PAGES);
+	}
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), 2 * DECOY_PAGES);
+}
+
 /* It outlives the decay, but neither the shrinker nor its purpose */
 static void pool_test_prefill_kept(struct kunit *test)
 {
@@ -2379,6 +2395,7 @@ static struct kunit_case pool_test_cases[] = {
 	KUNIT_CASE(pool_test_no_pressure),
 	KUNIT_CASE(pool_test_drain),
 	KUNIT_CASE(pool_test_prefill),
+	KUNIT_CASE(pool_test_prefill_again),
 	KUNIT_CASE(pool_test_prefill_kept),
 	KUNIT_CASE(pool_test_prefill_shrink),
 	KUNIT_CASE(pool_test_prefill_cap),
