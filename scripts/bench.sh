@@ -33,7 +33,7 @@ icount_steps()
 
 	if [ "$QUICK" = 1 ]; then
 		measure warm -s 4k,1m,8294400,32m -n 5
-		measure cold -s 4k,1m,8m -n 10
+		measure cold -s 4k,1m,8m -n 25
 		measure burst -s 1m,8m -n 10
 		measure spin -s 4k,8m -n 5
 		measure mix -o 600
