@@ -15,6 +15,8 @@
 #include <linux/nodemask.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "heap_backing.h"
@@ -81,16 +83,36 @@ static ssize_t decay_ms_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(decay_ms);
 
+/* "<bytes> <count>"; sscanf() would take numbers that are too large, too */
+static int parse_prefill(char *text, unsigned long *size, unsigned int *count)
+{
+	char *number = strsep(&text, " ");
+	int ret;
+
+	if (!text)
+		return -EINVAL;
+
+	ret = kstrtoul(number, 0, size);
+
+	return ret ?: kstrtouint(text, 0, count);
+}
+
 static ssize_t prefill_store(struct device *dev, struct device_attribute *attr,
 			     const char *buf, size_t count)
 {
 	unsigned int number;
-	size_t size;
-	char end;
+	unsigned long size;
+	char *text;
 	int ret;
 
-	if (sscanf(buf, "%zu %u %c", &size, &number, &end) != 2)
-		return -EINVAL;
+	text = kstrndup(buf, count, GFP_KERNEL);
+	if (!text)
+		return -ENOMEM;
+
+	ret = parse_prefill(text, &size, &number);
+	kfree(text);
+	if (ret)
+		return ret;
 
 	ret = dma_heap_pool_prefill(dev_to_pool(dev), size, number);
 
