@@ -35,7 +35,7 @@ modules()
 
 	[ -d "$root" ] || return 0
 	tree_of "$root" /lib
-	find "$root" -path '*/dma-buf/heaps/*.ko' ! -path '*/tests/*' -printf '%f\n' |
+	find "$root" -path '*/dma-buf/heaps/*.ko' ! -path '*/tests/*_kunit.ko' -printf '%f\n' |
 		sed 's/\.ko$//' | sort >"$output.modules"
 	echo "file /modules.list $output.modules 644 0 0"
 }

@@ -87,6 +87,7 @@ config()
 	cat guest/config/base.config
 	echo CONFIG_KUNIT=y
 	echo CONFIG_DMABUF_HEAPS_KUNIT_TEST=y
+	echo CONFIG_DMABUF_HEAPS_TEST_IMPORTER=y
 }
 
 # warnings DIR MAKE-ARGS...: build the driver's directory, every warning an error
