@@ -92,6 +92,7 @@ FIXTURE(fault)
 	int open_fds;
 	int buffers;
 	long available;
+	long long max_kib;
 };
 
 FIXTURE_VARIANT(fault)
@@ -114,11 +115,14 @@ FIXTURE_SETUP(fault)
 	self->open_fds = open_fds();
 	self->buffers = heap_buffers(variant->heap);
 	self->available = mem_available_kib();
+	self->max_kib = pool_get(variant->heap, "max_kib");
 }
 
 FIXTURE_TEARDOWN(fault)
 {
 	restore_knobs();
+	if (self->max_kib >= 0)
+		EXPECT_EQ(0, pool_set(variant->heap, "max_kib", self->max_kib));
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
 	EXPECT_GT(mem_available_kib(), self->available - MEM_TOLERANCE_KIB);
@@ -223,11 +227,14 @@ static int alloc_done(struct attempt *attempt, int fd)
 	return ret;
 }
 
+/* Each allocation goes all the way to where the memory comes from */
 FAULT_TEST(allocation)
 {
 	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
 	int i;
 
+	if (self->max_kib >= 0)
+		ASSERT_EQ(0, pool_set(variant->heap, "max_kib", 0));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		struct attempt attempt = {
 			.call = alloc_call,
@@ -238,11 +245,57 @@ FAULT_TEST(allocation)
 		};
 
 		all_failures(_metadata, &attempt);
-		/* At least the buffer, the dma-buf, its inode and its file */
+		/* The buffer, the dma-buf, its inode and its file, and ... */
 		EXPECT_LE(4 * REPEAT, attempt.failed);
+		if (strncmp(variant->heap, "system", strlen("system")))
+			continue;
+		/* ... the backing, its table, a page */
+		EXPECT_LE(7 * REPEAT, attempt.failed + attempt.survived);
 		/* Without a large chunk there are the small ones */
-		if (!strcmp(variant->heap, "system") && lens[i] > KIB(4))
+		if (lens[i] > KIB(4))
 			EXPECT_LE(REPEAT, attempt.survived);
+	}
+}
+
+/* What is in the pool does not depend on there being memory */
+FAULT_TEST(warm_allocation)
+{
+	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
+	struct pool_stats before, after;
+	int i, fd;
+
+	if (pool_read_stats(variant->heap, &before)) {
+		ASSERT_FALSE(is_needed("pool"));
+		SKIP(return, "no pool behind %s", variant->heap);
+	}
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		struct attempt attempt = {
+			.call = alloc_call,
+			.done = alloc_done,
+			.fail_nth = self->fail_nth,
+			.heap_fd = self->heap_fd,
+			.len = lens[i],
+		};
+		int fds[4];
+
+		/* More than the scrubber has in its hands at a time */
+		for (fd = 0; fd < ARRAY_SIZE(fds); fd++) {
+			fds[fd] = heap_alloc(self->heap_fd, lens[i]);
+			ASSERT_LE(0, fds[fd]);
+		}
+		while (fd--)
+			close(fds[fd]);
+		ASSERT_EQ(0, pool_read_stats(variant->heap, &before));
+		all_failures(_metadata, &attempt);
+		ASSERT_EQ(0, pool_read_stats(variant->heap, &after));
+		EXPECT_EQ(before.misses, after.misses);
+		EXPECT_LT(before.hits + before.dirty_hits,
+			  after.hits + after.dirty_hits);
+		/*
+		 * The buffer, the dma-buf, its inode and its file; now and then
+		 * a debugging facility is in the place of one of them
+		 */
+		EXPECT_LE(3 * REPEAT, attempt.failed);
 	}
 }
 
@@ -280,6 +333,8 @@ FAULT_TEST(allocation_with_a_large_argument)
 		.p = &arg,
 	};
 
+	if (self->max_kib >= 0)
+		ASSERT_EQ(0, pool_set(variant->heap, "max_kib", 0));
 	all_failures(_metadata, &attempt);
 	EXPECT_LE(4 * REPEAT, attempt.failed);
 }
@@ -405,9 +460,28 @@ FAULT_TEST(sync)
 	EXPECT_EQ(0, close(attempt.vgem));
 }
 
+/*
+ * Debugging of the DMA API ends for good once it is the one whose allocation
+ * fails, which it will be in here. Until now it should have been at work.
+ */
+static void check_dma_debug(void)
+{
+	char disabled[8];
+
+	if (file_read("/sys/kernel/debug/dma-api/disabled", disabled,
+		      sizeof(disabled)))
+		snprintf(disabled, sizeof(disabled), "?");
+	if (disabled[0] == 'N' || !is_needed("dma-debug"))
+		return;
+
+	ksft_print_header();
+	ksft_exit_fail_msg("dma-debug disabled: %s\n", disabled);
+}
+
 int main(int argc, char **argv)
 {
 	heap_tests_init();
+	check_dma_debug();
 	heap_register(&_fault_fixture_object);
 
 	return test_harness_run(argc, argv);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,6 +17,8 @@
 #include "heap_helpers.h"
 
 #define DRM_MINORS	64
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* Returns how many heaps there are; HEAP in the environment names the only one */
 int heap_names(char names[][HEAP_NAME_SIZE], int max)
@@ -281,25 +284,305 @@ int heap_buffers(const char *heap_name)
 	return count;
 }
 
-/* With caches dropped, so that two readings can be compared */
-long mem_available_kib(void)
+/* Free pages that CPUs keep at hand count as used: with many CPUs, a lot */
+static long per_cpu_free_kib(void)
 {
-	long kib = -1;
-	char line[128];
+	long pages = 0, count;
+	char line[256];
 	FILE *file;
 
-	file_write("/proc/sys/vm/drop_caches", "3");
-
-	file = fopen("/proc/meminfo", "re");
+	file = fopen("/proc/zoneinfo", "re");
 	if (!file)
-		return -1;
-
+		return 0;
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %ld kB", &kib) == 1)
-			break;
+		if (sscanf(line, " count: %ld", &count) == 1)
+			pages += count;
 	fclose(file);
 
-	return kib;
+	return pages * (page_size() / 1024);
+}
+
+/* What a program could still get, to be compared with another reading */
+long mem_gettable_kib(void)
+{
+	return meminfo_kib("MemAvailable:") + per_cpu_free_kib();
+}
+
+/* The same without what is only cached */
+long mem_available_kib(void)
+{
+	file_write("/proc/sys/vm/drop_caches", "3");
+
+	return mem_gettable_kib();
+}
+
+#define STAT(_name)	{ #_name, offsetof(struct pool_stats, _name) }
+
+static const struct {
+	const char *name;
+	size_t offset;
+} pool_stat_lines[] = {
+	STAT(clean_pages),
+	STAT(dirty_pages),
+	STAT(hits),
+	STAT(dirty_hits),
+	STAT(misses),
+	STAT(scrubbed_pages),
+	STAT(paid_pages),
+	STAT(evicted_pages),
+	STAT(decayed_pages),
+	STAT(shrunk_pages),
+};
+
+/* Returns whether the line is that of a counter */
+static bool pool_stat_line(const char *line, struct pool_stats *stats)
+{
+	char name[64];
+	long long value;
+	int i;
+
+	if (sscanf(line, "%63s %lld", name, &value) != 2)
+		return false;
+
+	for (i = 0; i < ARRAY_SIZE(pool_stat_lines); i++) {
+		if (strcmp(name, pool_stat_lines[i].name))
+			continue;
+		*(long long *)((char *)stats + pool_stat_lines[i].offset) = value;
+		return true;
+	}
+
+	return false;
+}
+
+int pool_read_stats(const char *heap_name, struct pool_stats *stats)
+{
+	char path[128], line[128];
+	int found = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/stats",
+		 heap_name);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file))
+		found += pool_stat_line(line, stats);
+	fclose(file);
+
+	return found == ARRAY_SIZE(pool_stat_lines) ? 0 : -ENOENT;
+}
+
+/* All the counters in one line, for messages */
+const char *pool_text(const char *heap_name)
+{
+	static char text[1024];
+	char path[128], *at;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/stats",
+		 heap_name);
+	if (file_read(path, text, sizeof(text)))
+		return "no statistics";
+	for (at = text; (at = strchr(at, '\n')); )
+		*at = ' ';
+
+	return text;
+}
+
+/* What is in the pool, clean or not; negative if that cannot be told */
+long long pool_pages(const char *heap_name)
+{
+	struct pool_stats stats;
+	int ret;
+
+	ret = pool_read_stats(heap_name, &stats);
+
+	return ret ? ret : stats.clean_pages + stats.dirty_pages;
+}
+
+/* Whether the scrubber is done, and that many pages are there */
+bool pool_is_clean(const char *heap_name, long long pages)
+{
+	struct pool_stats stats;
+
+	return !pool_read_stats(heap_name, &stats) && !stats.dirty_pages &&
+	       stats.clean_pages == pages;
+}
+
+/* Runs the pool's shrinker on all there is in it */
+int pool_shrink(const char *heap_name, long long *counted, long long *freed)
+{
+	char path[128], text[64];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/shrink",
+		 heap_name);
+	ret = file_read(path, text, sizeof(text));
+	if (ret)
+		return ret;
+
+	return sscanf(text, "%lld %lld", counted, freed) == 2 ? 0 : -EIO;
+}
+
+static void pool_knob(char *path, size_t size, const char *heap_name,
+		      const char *knob)
+{
+	snprintf(path, size, "/sys/class/dma_heap/%s/pool/%s", heap_name, knob);
+}
+
+long long pool_get(const char *heap_name, const char *knob)
+{
+	char path[128], text[64];
+	int ret;
+
+	pool_knob(path, sizeof(path), heap_name, knob);
+	ret = file_read(path, text, sizeof(text));
+
+	return ret ? ret : atoll(text);
+}
+
+int pool_write(const char *heap_name, const char *knob, const char *text)
+{
+	char path[128];
+
+	pool_knob(path, sizeof(path), heap_name, knob);
+
+	return file_write(path, text);
+}
+
+int pool_set(const char *heap_name, const char *knob, long long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", value);
+
+	return pool_write(heap_name, knob, text);
+}
+
+int pool_prefill(const char *heap_name, size_t size, unsigned int count)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%zu %u", size, count);
+
+	return pool_write(heap_name, "prefill", text);
+}
+
+int importer_open(void)
+{
+	int fd = open("/sys/kernel/debug/dma_heap_test_importer",
+		      O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int importer_tell(int importer, const char *question)
+{
+	ssize_t len = strlen(question);
+
+	return write(importer, question, len) == len ? 0 : -errno;
+}
+
+/* One question, and an answer that is not long */
+int importer_ask(int importer, const char *verb, unsigned long subject,
+		 unsigned long detail, char *answer, size_t size)
+{
+	char question[64];
+	ssize_t len;
+	int ret;
+
+	snprintf(question, sizeof(question), "%s %lu %lu", verb, subject,
+		 detail);
+	ret = importer_tell(importer, question);
+	if (ret)
+		return ret;
+	len = pread(importer, answer, size - 1, 0);
+	if (len < 0)
+		return -errno;
+	answer[len] = '\0';
+
+	return 0;
+}
+
+static void add_line(struct buf_chunks *chunks, const char *line)
+{
+	struct buf_chunk *chunk = &chunks->chunk[chunks->count];
+	unsigned long long address;
+	unsigned int len;
+
+	if (sscanf(line, "page %lu %d %lu", &chunk->pfn, &chunk->node,
+		   &chunk->pages) == 3)
+		chunks->count++;
+	else if (sscanf(line, "dma %llu %u", &address, &len) == 2 &&
+		 address + len > chunks->dma_end)
+		chunks->dma_end = address + len;
+}
+
+/* The chunks of a buffer, seen by a device whose DMA mask has @mask_bits */
+int buf_get_chunks(int importer, int fd, unsigned int mask_bits,
+		   struct buf_chunks *chunks)
+{
+	long long size = buf_size(fd);
+	char question[64], line[128];
+	FILE *file;
+	int ret;
+
+	if (size < 0)
+		return size;
+	snprintf(question, sizeof(question), "chunks %d %u", fd, mask_bits);
+	ret = importer_tell(importer, question);
+	if (ret)
+		return ret;
+
+	*chunks = (struct buf_chunks) {
+		.chunk = calloc(size / page_size(), sizeof(*chunks->chunk)),
+	};
+	/* A position of its own, and closed without closing the importer */
+	file = fdopen(dup(importer), "re");
+	if (!chunks->chunk || !file)
+		return -ENOMEM;
+	rewind(file);
+	while (fgets(line, sizeof(line), file))
+		add_line(chunks, line);
+	fclose(file);
+
+	return 0;
+}
+
+void buf_put_chunks(struct buf_chunks *chunks)
+{
+	free(chunks->chunk);
+}
+
+/* NEED is a list of words: what this machine is known to have */
+bool is_needed(const char *what)
+{
+	const char *need = getenv("NEED"), *at = need;
+	size_t len = strlen(what);
+
+	while (at && (at = strstr(at, what))) {
+		if ((at == need || at[-1] == ',') &&
+		    (!at[len] || at[len] == ','))
+			return true;
+		at += len;
+	}
+
+	return false;
+}
+
+long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+unsigned int pseudo_random(__u64 *state)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+
+	return *state >> 33;
 }
 
 int file_read(const char *path, char *buf, size_t size)
@@ -323,14 +606,52 @@ int file_read(const char *path, char *buf, size_t size)
 int file_write(const char *path, const char *text)
 {
 	ssize_t len = strlen(text), written;
-	int fd;
+	int fd, ret;
 
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 
 	written = write(fd, text, len);
+	ret = written < 0 ? -errno : written == len ? 0 : -EIO;
 	close(fd);
 
-	return written == len ? 0 : -EIO;
+	return ret;
+}
+
+/* The number behind @name in a file of such lines, or -1 */
+long long file_value(const char *path, const char *name)
+{
+	long long value = -1;
+	char line[256], key[128];
+	FILE *file;
+
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%127s %lld", key, &value) == 2 &&
+		    !strcmp(key, name))
+			break;
+		value = -1;
+	}
+	fclose(file);
+
+	return value;
+}
+
+/* With what every CPU has counted for itself */
+long long vm_counter(const char *name)
+{
+	char text[16];
+
+	file_read("/proc/sys/vm/stat_refresh", text, sizeof(text));
+
+	return file_value("/proc/vmstat", name);
+}
+
+long long meminfo_kib(const char *name)
+{
+	return file_value("/proc/meminfo", name);
 }

@@ -55,10 +55,81 @@ int vgem_next_offset(int vgem, size_t len, __u64 *offset);
 /* What a failed call must not leave behind; -1 if that cannot be told */
 int open_fds(void);
 int heap_buffers(const char *heap_name);
+long mem_gettable_kib(void);
 long mem_available_kib(void);
+
+/* What a pool counts, by the names in debugfs */
+struct pool_stats {
+	long long clean_pages;
+	long long dirty_pages;
+	long long hits;
+	long long dirty_hits;
+	long long misses;
+	long long scrubbed_pages;
+	long long paid_pages;
+	long long evicted_pages;
+	long long decayed_pages;
+	long long shrunk_pages;
+};
+
+/* The pool behind a heap; -ENOENT if there is none, or debugfs is not there */
+int pool_read_stats(const char *heap_name, struct pool_stats *stats);
+const char *pool_text(const char *heap_name);
+long long pool_pages(const char *heap_name);
+bool pool_is_clean(const char *heap_name, long long pages);
+int pool_shrink(const char *heap_name, long long *counted, long long *freed);
+long long pool_get(const char *heap_name, const char *knob);
+int pool_set(const char *heap_name, const char *knob, long long value);
+int pool_write(const char *heap_name, const char *knob, const char *text);
+int pool_prefill(const char *heap_name, size_t size, unsigned int count);
+
+/* heap_test_importer, a module that tells what user space cannot see */
+struct buf_chunk {
+	unsigned long pfn;
+	unsigned long pages;
+	int node;
+};
+
+struct buf_chunks {
+	struct buf_chunk *chunk;
+	int count;
+	/* The end of the highest address the device was given */
+	unsigned long long dma_end;
+};
+
+int importer_open(void);
+int importer_ask(int importer, const char *verb, unsigned long subject,
+		 unsigned long detail, char *answer, size_t size);
+int buf_get_chunks(int importer, int fd, unsigned int mask_bits,
+		   struct buf_chunks *chunks);
+void buf_put_chunks(struct buf_chunks *chunks);
+
+/* Whether NEED in the environment says that a test must not be skipped */
+bool is_needed(const char *what);
+
+/* Time */
+long long now_ms(void);
+
+#define WAIT_MS		20000
+
+/* Waits until @cond holds, but not for ever; whether it does */
+#define WAIT_FOR(cond) ({					\
+	long long _end = now_ms() + WAIT_MS;			\
+	bool _holds;						\
+								\
+	while (!(_holds = (cond)) && now_ms() < _end)		\
+		usleep(2000);					\
+	_holds;							\
+})
+
+/* Numbers without a system, but the same on each run */
+unsigned int pseudo_random(__u64 *state);
 
 /* File helpers */
 int file_read(const char *path, char *buf, size_t size);
 int file_write(const char *path, const char *text);
+long long file_value(const char *path, const char *name);
+long long vm_counter(const char *name);
+long long meminfo_kib(const char *name);
 
 #endif /* HEAP_HELPERS_H */

@@ -1,0 +1,795 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool behind a heap: that its memory is handed out again and never with
+ * what was in it, that it keeps to its bound, its age and its knobs, that it
+ * counts right, and that all of it can be had back.
+ *
+ * LONG=1 in the environment lets nothing_dirty_reaches_user_space run for five
+ * minutes.
+ */
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "heap_fixture.h"
+
+#define READ_WRITE	(PROT_READ | PROT_WRITE)
+
+static const char *const knobs[] = { "max_kib", "decay_ms" };
+
+/*
+ * One heap with a pool that is empty, and larger and slower to decay than what
+ * a test needs. Nothing of the pool may be left in the kernel's counters
+ * afterwards, and no memory missing.
+ */
+FIXTURE(pool)
+{
+	int fd;
+	int open_fds;
+	int buffers;
+	long long knobs[ARRAY_SIZE(knobs)];
+	long long reclaimable;
+	long available;
+	struct pool_stats stats;
+};
+
+FIXTURE_VARIANT(pool)
+{
+	char name[HEAP_NAME_SIZE];
+};
+
+/* Until also what the scrubber had in its hands is gone */
+static bool pool_empty(const char *name)
+{
+	long long counted, freed;
+
+	return !pool_shrink(name, &counted, &freed) && !pool_pages(name);
+}
+
+static bool pool_keeps(const char *name, int heap_fd)
+{
+	close(heap_alloc(heap_fd, KIB(4)));
+
+	return pool_pages(name) > 0;
+}
+
+FIXTURE_SETUP(pool)
+{
+	int i;
+
+	self->fd = heap_open(variant->name, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	if (pool_read_stats(variant->name, &self->stats)) {
+		ASSERT_FALSE(is_needed("pool"));
+		SKIP(return, "no pool behind %s", variant->name);
+	}
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		self->knobs[i] = pool_get(variant->name, knobs[i]);
+		ASSERT_LE(0, self->knobs[i]);
+	}
+
+	/* After reclaim a pool keeps nothing for a while */
+	ASSERT_TRUE(WAIT_FOR(pool_keeps(variant->name, self->fd)));
+	/* Those of the other heaps, too: one kernel counter serves all */
+	self->available = mem_available_kib();
+	ASSERT_TRUE(WAIT_FOR(pool_empty(variant->name)));
+	self->reclaimable = vm_counter("nr_kernel_misc_reclaimable");
+	self->open_fds = open_fds();
+	self->buffers = heap_buffers(variant->name);
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 256 << 10));
+	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 600000));
+	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
+}
+
+FIXTURE_TEARDOWN(pool)
+{
+	int i;
+
+	EXPECT_EQ(self->open_fds, open_fds());
+	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		EXPECT_EQ(0, pool_set(variant->name, knobs[i], self->knobs[i]));
+	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
+	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
+	EXPECT_GT(mem_available_kib(), self->available - MEM_TOLERANCE_KIB);
+	close(self->fd);
+}
+
+#define POOL_TEST(name)	TEST_F_TIMEOUT(pool, name, HEAP_TEST_TIMEOUT)
+
+/* By how much a counter is higher than before the test */
+static long long counted(const char *heap, const struct pool_stats *before,
+			 size_t offset)
+{
+	struct pool_stats now;
+
+	if (pool_read_stats(heap, &now))
+		return -1;
+
+	return *(long long *)((char *)&now + offset) -
+	       *(long long *)((char *)before + offset);
+}
+
+#define COUNTED(counter) \
+	counted(variant->name, &self->stats, \
+		offsetof(struct pool_stats, counter))
+
+/* So that it is always the same node's memory that is near */
+static int stay_on_this_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static long long pages_of(size_t len)
+{
+	return page_align(len) / page_size();
+}
+
+/* A buffer that is dirty all over */
+static int dirty_buffer(int heap_fd, size_t len, __u32 seed)
+{
+	void *p;
+	int fd;
+
+	fd = heap_alloc(heap_fd, len);
+	if (fd < 0)
+		return fd;
+	p = buf_map(fd, page_align(len), READ_WRITE);
+	if (p == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	pattern_fill(p, 0, page_align(len), seed);
+	munmap(p, page_align(len));
+
+	return fd;
+}
+
+static long long buf_find_nonzero(int fd, size_t len)
+{
+	long long offset;
+	void *p;
+
+	p = buf_map(fd, len, PROT_READ);
+	if (p == MAP_FAILED)
+		return -errno;
+	offset = find_nonzero(p, len);
+	munmap(p, len);
+
+	return offset;
+}
+
+#define MAX_FILL	64
+
+/* Puts @count buffers of @len bytes into the pool, dirty */
+static int fill_pool(int heap_fd, size_t len, int count)
+{
+	int fds[MAX_FILL], i, ret = 0;
+
+	for (i = 0; i < count; i++) {
+		fds[i] = dirty_buffer(heap_fd, len, i);
+		if (fds[i] < 0) {
+			ret = fds[i];
+			break;
+		}
+	}
+	while (i--)
+		close(fds[i]);
+
+	return ret;
+}
+
+static bool same_chunks(const struct buf_chunks *a, const struct buf_chunks *b)
+{
+	int i;
+
+	for (i = 0; i < a->count && i < b->count; i++)
+		if (a->chunk[i].pfn != b->chunk[i].pfn)
+			return false;
+
+	return a->count && a->count == b->count;
+}
+
+/* The next buffer of that size is the last one's memory, zeroed in between */
+POOL_TEST(warm_allocation_is_a_hit)
+{
+	static const size_t lens[] = {
+		KIB(4), KIB(64), KIB(68), MIB(1), 3112960, MIB(8), MIB(32),
+	};
+	struct buf_chunks first, second;
+	int i, fd, importer;
+
+	ASSERT_EQ(0, stay_on_this_cpu());
+	importer = importer_open();
+	if (importer < 0) {
+		ASSERT_FALSE(is_needed("importer"));
+		SKIP(return, "no test importer");
+	}
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		fd = dirty_buffer(self->fd, lens[i], i);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(1, COUNTED(misses));
+		EXPECT_EQ(0, pool_pages(variant->name));
+		ASSERT_EQ(0, buf_get_chunks(importer, fd, 64, &first));
+		EXPECT_EQ(0, close(fd));
+		ASSERT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
+						   pages_of(lens[i]))))
+			TH_LOG("length %zu", lens[i]);
+
+		fd = heap_alloc(self->fd, lens[i]);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(1, COUNTED(hits));
+		EXPECT_EQ(0, COUNTED(dirty_hits));
+		EXPECT_EQ(1, COUNTED(misses));
+		EXPECT_EQ(0, pool_pages(variant->name));
+		EXPECT_EQ(-1, buf_find_nonzero(fd, lens[i]))
+			TH_LOG("length %zu", lens[i]);
+		ASSERT_EQ(0, buf_get_chunks(importer, fd, 64, &second));
+		EXPECT_TRUE(same_chunks(&first, &second))
+			TH_LOG("length %zu", lens[i]);
+		buf_put_chunks(&first);
+		buf_put_chunks(&second);
+		EXPECT_EQ(0, close(fd));
+		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
+		ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
+	}
+	close(importer);
+}
+
+/* Without a pause in between, so that it may have to be scrubbed on the spot */
+POOL_TEST(reused_at_once)
+{
+	int i, fd;
+
+	ASSERT_EQ(0, stay_on_this_cpu());
+	for (i = 0; i < 64; i++) {
+		fd = heap_alloc(self->fd, MIB(1));
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(-1, buf_find_nonzero(fd, MIB(1)));
+		close(fd);
+		fd = dirty_buffer(self->fd, MIB(1), i);
+		ASSERT_LE(0, fd);
+		close(fd);
+	}
+	/* While the scrubber has one, another may be needed */
+	EXPECT_LE(120, COUNTED(hits) + COUNTED(dirty_hits));
+	EXPECT_EQ(128, COUNTED(hits) + COUNTED(dirty_hits) + COUNTED(misses));
+}
+
+POOL_TEST(counted_as_reclaimable)
+{
+	const long long pages = 32 * pages_of(MIB(2));
+
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(2), 32));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
+	EXPECT_EQ(self->reclaimable + pages,
+		  vm_counter("nr_kernel_misc_reclaimable"));
+
+	/* Of reclaimable memory the kernel calls at least half available */
+	EXPECT_LE(KIB(64), meminfo_kib("KReclaimable:"));
+	EXPECT_GT(mem_gettable_kib(), self->available - KIB(48));
+}
+
+POOL_TEST(drop_caches_empties_it)
+{
+	ASSERT_EQ(0, fill_pool(self->fd, KIB(4), 64));
+	ASSERT_EQ(0, fill_pool(self->fd, KIB(68), 16));
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(4), 8));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 64 + 16 * 17 +
+					   8 * pages_of(MIB(4)))));
+	EXPECT_EQ(0, file_write("/proc/sys/vm/drop_caches", "2"));
+	EXPECT_EQ(0, pool_pages(variant->name));
+	EXPECT_EQ(64 + 16 * 17 + 8 * pages_of(MIB(4)), COUNTED(shrunk_pages));
+	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
+}
+
+/* Dirty ones go as they are */
+POOL_TEST(shrinker_frees_all_it_counts)
+{
+	long long count, freed, pages;
+
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 32));
+	pages = pool_pages(variant->name);
+	EXPECT_EQ(32 * pages_of(MIB(1)), pages);
+	ASSERT_EQ(0, pool_shrink(variant->name, &count, &freed));
+	EXPECT_LT(0, count);
+	EXPECT_LE(count, pages);
+	EXPECT_LE(freed, pages);
+	EXPECT_EQ(pages - freed, pool_pages(variant->name));
+
+	/* With nothing in the scrubber's hands */
+	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 8));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 8 * pages_of(MIB(1)))));
+	ASSERT_EQ(0, pool_shrink(variant->name, &count, &freed));
+	EXPECT_EQ(8 * pages_of(MIB(1)), count);
+	EXPECT_EQ(8 * pages_of(MIB(1)), freed);
+	EXPECT_EQ(0, pool_pages(variant->name));
+	ASSERT_EQ(0, pool_shrink(variant->name, &count, &freed));
+	EXPECT_EQ(0, count);
+	EXPECT_EQ(0, freed);
+}
+
+POOL_TEST(decays)
+{
+	const long long pages = 16 * pages_of(MIB(1));
+
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 16));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
+	usleep(700000);
+	EXPECT_EQ(pages, pool_pages(variant->name));
+	EXPECT_EQ(0, COUNTED(decayed_pages));
+
+	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 300));
+	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
+		TH_LOG("%s", pool_text(variant->name));
+	EXPECT_EQ(pages, COUNTED(decayed_pages));
+	EXPECT_EQ(0, COUNTED(shrunk_pages));
+
+	/* And what comes in from now on */
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 4));
+	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
+		TH_LOG("%s", pool_text(variant->name));
+	EXPECT_EQ(pages + 4 * pages_of(MIB(1)),
+		  COUNTED(decayed_pages) + COUNTED(evicted_pages));
+}
+
+POOL_TEST(closed)
+{
+	const long long pages = 16 * pages_of(MIB(1));
+
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 16));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	EXPECT_EQ(0, pool_get(variant->name, "max_kib"));
+	EXPECT_EQ(0, pool_pages(variant->name));
+	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
+
+	/* Works, but keeps nothing */
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 16));
+	EXPECT_EQ(0, pool_pages(variant->name));
+	EXPECT_EQ(32, COUNTED(misses));
+
+	/* Also what was dirty when it was closed, or in the scrubber's hands */
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 64 << 10));
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 32));
+	EXPECT_EQ(32 * pages_of(MIB(1)), pool_pages(variant->name));
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
+		TH_LOG("%s", pool_text(variant->name));
+}
+
+POOL_TEST(lower_bound_evicts)
+{
+	ASSERT_EQ(0, stay_on_this_cpu());
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 32));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
+					   32 * pages_of(MIB(1)))));
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 10 << 10));
+	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
+
+	/* One that could never fit does not cost those that do */
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(12), 1));
+	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
+
+	/* The newest stay */
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(5), 1));
+	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
+					   10 * pages_of(MIB(1)))));
+	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(5), 1));
+	EXPECT_EQ(1, COUNTED(hits));
+}
+
+#define FLOODERS	4
+#define FLOOD_KIB	8192
+#define FLOOD_MS	2000
+
+static atomic_bool flood_over;
+
+struct flooder {
+	pthread_t thread;
+	int heap_fd;
+	__u64 state;
+	unsigned int rounds;
+	const char *failed;
+};
+
+/* Sizes up to half more than the pool may hold, most of them far smaller */
+static void *flood(void *data)
+{
+	static const size_t lens[] = {
+		KIB(4), KIB(64), MIB(1), KIB(4), KIB(64), MIB(1), MIB(3),
+		KIB(FLOOD_KIB), KIB(FLOOD_KIB) * 3 / 2,
+	};
+	struct flooder *flooder = data;
+	int fd;
+
+	while (!flood_over) {
+		fd = heap_alloc(flooder->heap_fd,
+				lens[pseudo_random(&flooder->state) %
+				     ARRAY_SIZE(lens)]);
+		if (fd < 0) {
+			flooder->failed = "allocation";
+			break;
+		}
+		close(fd);
+		flooder->rounds++;
+	}
+
+	return NULL;
+}
+
+POOL_TEST(bounded_under_flood)
+{
+	const long long max_pages = pages_of(KIB(FLOOD_KIB));
+	struct flooder flooders[FLOODERS] = { };
+	long long most = 0, pages;
+	int i, looks = 0;
+	long long end;
+
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", FLOOD_KIB));
+	for (i = 0; i < FLOODERS; i++) {
+		flooders[i].heap_fd = self->fd;
+		flooders[i].state = i;
+		ASSERT_EQ(0, pthread_create(&flooders[i].thread, NULL, flood,
+					    &flooders[i]));
+	}
+	end = now_ms() + FLOOD_MS;
+	while (now_ms() < end) {
+		pages = pool_pages(variant->name);
+		most = pages > most ? pages : most;
+		looks++;
+	}
+	flood_over = true;
+	for (i = 0; i < FLOODERS; i++) {
+		ASSERT_EQ(0, pthread_join(flooders[i].thread, NULL));
+		EXPECT_EQ(NULL, flooders[i].failed);
+		EXPECT_LT(0, flooders[i].rounds);
+	}
+	EXPECT_GE(max_pages, most);
+	EXPECT_LE(max_pages / 2, most)
+		TH_LOG("the pool was hardly used");
+	EXPECT_LT(20, looks);
+	EXPECT_LT(0, COUNTED(evicted_pages));
+	EXPECT_GE(max_pages, pool_pages(variant->name));
+}
+
+POOL_TEST(prefilled)
+{
+	ASSERT_EQ(0, stay_on_this_cpu());
+	ASSERT_EQ(0, pool_prefill(variant->name, MIB(1), 5));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
+					   5 * pages_of(MIB(1)))));
+	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 5));
+	EXPECT_EQ(5, COUNTED(hits));
+	EXPECT_EQ(0, COUNTED(misses));
+
+	/* The decay leaves these, and only these */
+	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 9));
+	ASSERT_EQ(0, fill_pool(self->fd, KIB(64), 4));
+	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 300));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
+					   5 * pages_of(MIB(1)))));
+	usleep(700000);
+	EXPECT_EQ(5 * pages_of(MIB(1)), pool_pages(variant->name));
+
+	/* Until told otherwise */
+	ASSERT_EQ(0, pool_prefill(variant->name, MIB(1), 0));
+	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
+		TH_LOG("%s", pool_text(variant->name));
+}
+
+/* EINVAL or, for numbers that are too large, ERANGE */
+static bool refused(int ret)
+{
+	return ret == -EINVAL || ret == -ERANGE;
+}
+
+POOL_TEST(wrong_values_are_refused)
+{
+	static const char *const wrong[] = {
+		"", "\n", "-1", "x", "1x", "1 1", "0x", "1.5", "--1",
+		"99999999999999999999999999",
+	};
+	static const char *const wrong_prefill[] = {
+		"", "\n", "4096", "4096 ", "0 1", "1 1", "4097 1", "4095 1",
+		"-4096 1", "4096 -1", "4096 x", "x 1", "4096 1 1", "4096 1x",
+		"4096x 1", "99999999999999999999999999 1",
+		"4096 99999999999999999999999999",
+	};
+	long long before;
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		before = pool_get(variant->name, knobs[i]);
+		for (j = 0; j < ARRAY_SIZE(wrong); j++) {
+			/* Nothing written is nothing asked for */
+			if (!wrong[j][0])
+				continue;
+			EXPECT_TRUE(refused(pool_write(variant->name, knobs[i],
+						       wrong[j])))
+				TH_LOG("'%s' for %s", wrong[j], knobs[i]);
+			EXPECT_EQ(before, pool_get(variant->name, knobs[i]));
+		}
+	}
+	for (j = 0; j < ARRAY_SIZE(wrong_prefill); j++) {
+		if (!wrong_prefill[j][0])
+			continue;
+		EXPECT_TRUE(refused(pool_write(variant->name, "prefill",
+					       wrong_prefill[j])))
+			TH_LOG("prefill of '%s'", wrong_prefill[j]);
+	}
+
+	/* More than the pool may hold, also where a product overflows */
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 1024));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, MIB(1) + KIB(4), 1));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, KIB(4), 257));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, (size_t)1 << 63, 2));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, (size_t)1 << 44, 4294967295));
+	EXPECT_EQ(0, pool_pages(variant->name));
+	EXPECT_EQ(1024, pool_get(variant->name, "max_kib"));
+}
+
+#define KILLED		6
+#define KILL_ROUNDS	8
+
+/* Mixes sizes and keeps some, so that the end comes in the middle of it all */
+static void allocate_until_killed(int heap_fd, __u64 state)
+{
+	static const size_t lens[] = { KIB(4), KIB(64), MIB(1), MIB(32) };
+	int fds[4] = { }, i;
+
+	for (i = 0;; i = (i + 1) % ARRAY_SIZE(fds)) {
+		if (fds[i])
+			close(fds[i]);
+		fds[i] = heap_alloc(heap_fd, lens[pseudo_random(&state) % 4]);
+		if (fds[i] < 0)
+			_exit(1);
+	}
+}
+
+/* With the pool, and without, where zeroing 32 MiB is what takes the time */
+POOL_TEST(killed_processes_give_all_back)
+{
+	int round, i, status;
+	pid_t children[KILLED];
+
+	for (round = 0; round < KILL_ROUNDS; round++) {
+		ASSERT_EQ(0, pool_set(variant->name, "max_kib",
+				      round % 2 ? 0 : 256 << 10));
+		for (i = 0; i < KILLED; i++) {
+			children[i] = fork();
+			ASSERT_LE(0, children[i]);
+			if (!children[i])
+				allocate_until_killed(self->fd,
+						      round * KILLED + i);
+		}
+		usleep(20000 + round * 13000);
+		for (i = 0; i < KILLED; i++) {
+			EXPECT_EQ(0, kill(children[i], SIGKILL));
+			usleep(round * 700);
+		}
+		for (i = 0; i < KILLED; i++) {
+			ASSERT_EQ(children[i], waitpid(children[i], &status, 0));
+			EXPECT_TRUE(WIFSIGNALED(status))
+				TH_LOG("an allocation failed before the kill");
+		}
+		EXPECT_EQ(self->buffers, heap_buffers(variant->name));
+		EXPECT_EQ(self->reclaimable + pool_pages(variant->name),
+			  vm_counter("nr_kernel_misc_reclaimable"));
+	}
+	EXPECT_LT(0, COUNTED(hits) + COUNTED(dirty_hits));
+}
+
+/* Everything at once, on all heaps */
+
+#define WRITERS		8
+#define LIVE		4
+#define SHORT_MS	8000
+#define LONG_MS		(5 * 60 * 1000)
+
+static atomic_bool writers_over;
+
+struct writer {
+	pthread_t thread;
+	int *heap_fds;
+	__u64 state;
+	unsigned int buffers;
+	const char *failed;
+	long long offset;
+	struct {
+		int fd;
+		size_t len;
+		__u32 seed;
+		void *p;
+	} live[LIVE];
+};
+
+/* 4 KiB to 4 MiB, small ones as often as large ones, and frames */
+static size_t random_len(__u64 *state)
+{
+	unsigned int shift = pseudo_random(state) % 11;
+
+	if (!(pseudo_random(state) % 4))
+		return KIB(4) << shift;
+
+	return page_align(KIB(4) + pseudo_random(state) % (KIB(4) << shift));
+}
+
+static void writer_drop(struct writer *writer, int i)
+{
+	if (!writer->live[i].p)
+		return;
+	/* Nobody else may have got hold of it in the meantime */
+	if (pattern_check(writer->live[i].p, 0, writer->live[i].len,
+			  writer->live[i].seed) != -1)
+		writer->failed = "memory of its own";
+	munmap(writer->live[i].p, writer->live[i].len);
+	close(writer->live[i].fd);
+	writer->live[i].p = NULL;
+}
+
+static void writer_take(struct writer *writer, int i)
+{
+	int heap = pseudo_random(&writer->state) % heap_count;
+	size_t len = random_len(&writer->state);
+	void *p;
+
+	writer->live[i].fd = heap_alloc(writer->heap_fds[heap], len);
+	if (writer->live[i].fd < 0) {
+		writer->failed = "allocation";
+		return;
+	}
+	p = buf_map(writer->live[i].fd, len, READ_WRITE);
+	if (p == MAP_FAILED) {
+		close(writer->live[i].fd);
+		writer->failed = "mmap";
+		return;
+	}
+	writer->live[i].p = p;
+	writer->live[i].len = len;
+	writer->live[i].seed = pseudo_random(&writer->state);
+	writer->offset = find_nonzero(p, len);
+	if (writer->offset != -1)
+		writer->failed = "zeroed memory";
+	pattern_fill(p, 0, len, writer->live[i].seed);
+	writer->buffers++;
+}
+
+static void *writer_main(void *data)
+{
+	struct writer *writer = data;
+	int i;
+
+	while (!writers_over && !writer->failed) {
+		i = pseudo_random(&writer->state) % LIVE;
+		writer_drop(writer, i);
+		if (!writer->failed)
+			writer_take(writer, i);
+	}
+	for (i = 0; i < LIVE; i++)
+		writer_drop(writer, i);
+
+	return NULL;
+}
+
+/* Meanwhile the pools are shrunk, closed and opened, and decay */
+static void disturb(int turn)
+{
+	const char *heap = heap_list[turn % heap_count];
+	long long count, freed;
+
+	switch (turn / heap_count % 5) {
+	case 0:
+		pool_set(heap, "decay_ms", 50);
+		break;
+	case 1:
+		pool_shrink(heap, &count, &freed);
+		break;
+	case 2:
+		pool_set(heap, "max_kib", 4096);
+		break;
+	case 3:
+		pool_set(heap, "max_kib", 0);
+		break;
+	case 4:
+		pool_set(heap, "max_kib", 128 << 10);
+		pool_set(heap, "decay_ms", 30000);
+		break;
+	}
+}
+
+/* All heaps, and what their knobs were */
+FIXTURE(heaps)
+{
+	int fds[HEAP_MAX];
+	int buffers[HEAP_MAX];
+	long long knobs[HEAP_MAX][ARRAY_SIZE(knobs)];
+	struct pool_stats stats;
+	int open_fds;
+};
+
+FIXTURE_SETUP(heaps)
+{
+	int i, j;
+
+	for (i = 0; i < heap_count; i++) {
+		self->fds[i] = heap_open(heap_list[i], O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, self->fds[i]);
+		self->buffers[i] = heap_buffers(heap_list[i]);
+		for (j = 0; j < ARRAY_SIZE(knobs); j++)
+			self->knobs[i][j] = pool_get(heap_list[i], knobs[j]);
+	}
+	if (pool_read_stats(heap_list[0], &self->stats))
+		ASSERT_FALSE(is_needed("pool"));
+	self->open_fds = open_fds();
+}
+
+FIXTURE_TEARDOWN(heaps)
+{
+	int i, j;
+
+	EXPECT_EQ(self->open_fds, open_fds());
+	for (i = 0; i < heap_count; i++) {
+		for (j = 0; j < ARRAY_SIZE(knobs); j++)
+			if (self->knobs[i][j] >= 0)
+				EXPECT_EQ(0, pool_set(heap_list[i], knobs[j],
+						      self->knobs[i][j]));
+		EXPECT_EQ(self->buffers[i], heap_buffers(heap_list[i]));
+		close(self->fds[i]);
+	}
+}
+
+TEST_F_TIMEOUT(heaps, nothing_dirty_reaches_user_space, 900)
+{
+	static struct writer writers[WRITERS];
+	unsigned int buffers = 0;
+	struct pool_stats now;
+	long long end;
+	int i, turn;
+
+	for (i = 0; i < WRITERS; i++) {
+		writers[i].heap_fds = self->fds;
+		writers[i].state = i;
+		ASSERT_EQ(0, pthread_create(&writers[i].thread, NULL,
+					    writer_main, &writers[i]));
+	}
+	end = now_ms() + (getenv("LONG") ? LONG_MS : SHORT_MS);
+	for (turn = 0; now_ms() < end; turn++) {
+		usleep(100000);
+		disturb(turn);
+	}
+	writers_over = true;
+	for (i = 0; i < WRITERS; i++) {
+		ASSERT_EQ(0, pthread_join(writers[i].thread, NULL));
+		EXPECT_EQ(NULL, writers[i].failed)
+			TH_LOG("writer %d: %s, at %lld", i, writers[i].failed,
+			       writers[i].offset);
+		EXPECT_LT(0, writers[i].buffers);
+		buffers += writers[i].buffers;
+	}
+	if (!pool_read_stats(heap_list[0], &now))
+		EXPECT_LT(self->stats.hits + self->stats.dirty_hits,
+			  now.hits + now.dirty_hits);
+	TH_LOG("%u buffers", buffers);
+}
+
+int main(int argc, char **argv)
+{
+	heap_tests_init();
+	heap_register(&_pool_fixture_object);
+
+	return test_harness_run(argc, argv);
+}
