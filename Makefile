@@ -10,7 +10,7 @@ CPUS ?= 2
 QUICK ?= 0
 export V KERNEL JOBS MEM CPUS QUICK
 
-PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug series
+PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool series
 
 help:
 	@echo 'Targets'
@@ -20,6 +20,7 @@ help:
 	@echo '  check-m     selftests with heaps as modules'
 	@echo '  check-n     the kernel builds without heaps'
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
+	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
 	@echo '  selftest    T=name: one selftest program alone; without T: list them'
@@ -57,7 +58,7 @@ demo: tree
 check: tree
 	@scripts/check.sh $(PARTS)
 
-check-y check-m check-n check-debug: check-%: tree
+check-y check-m check-n check-debug check-pool: check-%: tree
 	@scripts/check.sh $*
 
 kunit: tree
@@ -89,5 +90,5 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help deps tree build demo check check-y check-m check-n check-debug \
+.PHONY: help deps tree build demo check check-y check-m check-n check-debug check-pool \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest bench shell menuconfig clean mrproper

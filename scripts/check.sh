@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Run parts of the check one after the other and sum up: check.sh PART...
-# Parts: lint kunit-uml kunit-arm64 kunit-kcsan y m n debug series. One failing part does not stop the rest.
+# Parts: lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool series. One failing part does not stop the rest.
 # Exit 0: all passed; 1: a test or splat failed; 2: a part could not be run.
 . "$(dirname "$0")/lib.sh"
 
@@ -26,6 +26,23 @@ suites()
 	scripts/guest.sh "$1" "$1" $steps guest/dt/probe.dtso
 }
 
+# Two nodes, the second of which ends above 4 GiB and both of which begin below,
+# and memory that can be taken away again
+pool_guest()
+{
+	local args=(-object "memory-backend-ram,id=node0,size=2G"
+		-object "memory-backend-ram,id=node1,size=3G"
+		-numa "node,memdev=node0,cpus=0" -numa "node,memdev=node1,cpus=1"
+		-object "memory-backend-ram,id=hotplug,size=1G"
+		-device "virtio-mem-pci,memdev=hotplug,requested-size=512M")
+
+	scripts/selftests.sh || return
+	scripts/kbuild.sh y || return
+	MEM=5G,maxmem=8G CPUS=2 QEMU_ARGS="${args[*]}" \
+		APPEND="memhp_default_state=online_kernel" \
+		scripts/guest.sh pool y guest/steps/pool
+}
+
 run_part()
 {
 	case $1 in
@@ -33,6 +50,7 @@ run_part()
 	series) alone series scripts/series.py --build ;;
 	kunit-*) scripts/kunit.sh "${1#kunit-}" ;;
 	y | m | debug) suites "$1" ;;
+	pool) pool_guest ;;
 	n) scripts/kbuild.sh n ;;
 	*) die "no part $1" ;;
 	esac
