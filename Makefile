@@ -4,11 +4,12 @@
 V ?= 0
 KERNEL ?=
 T ?=
+LONG ?=
 JOBS ?= $(shell nproc)
 MEM ?= 2G
 CPUS ?= 2
 QUICK ?= 0
-export V KERNEL JOBS MEM CPUS QUICK
+export V KERNEL LONG JOBS MEM CPUS QUICK
 
 PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool series
 
@@ -37,6 +38,7 @@ help:
 	@echo '  KERNEL=$(KERNEL)	a pristine 6.12.y tree, read only; empty: linux-source-6.12 of Debian'
 	@echo '  V=$(V)		1: show the output of all tools'
 	@echo '  T=$(T)		selftest to run'
+	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool)'
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
 	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
 
