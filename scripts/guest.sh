@@ -108,7 +108,7 @@ verdict=$(cat "$dir/verdict" 2>/dev/null || :)
 first_splat()
 {
 	grep -n -E 'BUG:|WARNING:|Oops|Kernel panic|Unable to handle|KASAN:|UBSAN:|DMA-API:|possible (recursive|circular) locking|inconsistent lock state|Invalid wait context|suspicious RCU|refcount_t:|corruption|blocked for more than|detected stall|ODEBUG:' \
-		"$dir/console.log" 2>/dev/null | grep -m1 -vE 'DMA-API: (preallocated|debugging enabled)' |
+		"$dir/console.log" 2>/dev/null | grep -m1 -vE 'DMA-API: (preallocated|debugging enabled|cacheline tracking ENOMEM)' |
 		cut -d: -f1
 }
 
