@@ -11,7 +11,7 @@ CPUS ?= 2
 QUICK ?= 0
 export V KERNEL LONG JOBS MEM CPUS QUICK
 
-PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool series
+PARTS := lint kunit-uml kunit-kcsan y m n debug pool series
 
 help:
 	@echo 'Targets'

@@ -248,7 +248,7 @@ struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info)
 
 	/* Only the CPU's view matters: whatever it can address is reachable */
 	ret = dma_coerce_mask_and_coherent(&heap->dev, DMA_BIT_MASK(64));
-	if (ret)
+	if (ret && IS_ENABLED(CONFIG_HAS_DMA))
 		goto err_put_device;
 
 	return heap;

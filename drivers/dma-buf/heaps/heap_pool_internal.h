@@ -12,6 +12,7 @@
 #include <linux/notifier.h>
 #include <linux/pfn.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -82,6 +83,7 @@ struct dma_heap_pool_node {
  * @scrubbing: the backing the scrubber is at, in no list
  * @stats: counters, without the two of pages
  * @wait: where the scrubber waits for work, and others for it
+ * @alarm: wakes the scrubber a little later
  * @scrubber: the thread
  * @flags: what is agreed on with the scrubber
  * @shrinker: for reclaim
@@ -109,6 +111,7 @@ struct dma_heap_pool {
 	struct dma_heap_pool_stats stats;
 
 	wait_queue_head_t wait;
+	struct timer_list alarm;
 	struct task_struct *scrubber;
 	unsigned long flags;
 
@@ -155,6 +158,7 @@ bool dma_heap_pool_scrub(struct dma_heap_pool *pool,
 			 bool (*stop)(struct dma_heap_pool *pool));
 void dma_heap_pool_wake_scrubber(struct dma_heap_pool *pool,
 				 unsigned long dirty_pages);
+void dma_heap_pool_rush_scrubber(struct dma_heap_pool *pool);
 void dma_heap_pool_change_decay(struct dma_heap_pool *pool);
 int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool);
 void dma_heap_pool_stop_scrubber(struct dma_heap_pool *pool);

@@ -98,8 +98,7 @@ static unsigned long dma_heap_pool_empty(struct dma_heap_pool *pool)
 	unsigned long before = dma_heap_pool_pages(pool), after;
 
 	dma_heap_pool_drain(pool);
-	/* If it does not get to run, it does not notice */
-	dma_heap_pool_wake_scrubber(pool, ULONG_MAX);
+	dma_heap_pool_rush_scrubber(pool);
 	wait_event_timeout(pool->wait, !dma_heap_pool_pages(pool),
 			   POOL_SCRUBBING);
 	after = dma_heap_pool_pages(pool);

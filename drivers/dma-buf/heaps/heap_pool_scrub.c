@@ -4,8 +4,11 @@
  *
  * A thread that makes dirty backings clean, and lets go of those nobody wants.
  * A backlog that is small waits until a CPU has nothing else to do, a larger
- * one gets its share of a busy CPU, or it would never be worked off there. The
- * thread does not preempt whoever wakes it, in either case.
+ * one gets its share of a busy CPU, or it would never be worked off there.
+ *
+ * Whoever frees only sets a timer. To wake a thread costs more than all the
+ * rest, and a thread that is fresh and on the same CPU would be the first to run
+ * when anything makes the kernel choose in the middle of the system call.
  */
 
 #include <linux/err.h>
@@ -16,6 +19,7 @@
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
+#include <linux/timer.h>
 #include <uapi/linux/sched/types.h>
 
 #include "heap_backing.h"
@@ -212,13 +216,29 @@ static bool dma_heap_pool_has_work(struct dma_heap_pool *pool)
 	return dirty || test_bit(POOL_DECAY_CHANGED, &pool->flags);
 }
 
-/* Have the scrubber look after a backlog of @dirty_pages */
+static void dma_heap_pool_alarm(struct timer_list *timer)
+{
+	struct dma_heap_pool *pool = from_timer(pool, timer, alarm);
+
+	dma_heap_pool_wake(pool);
+}
+
+/* Have the scrubber look after a backlog of @dirty_pages, soon */
 void dma_heap_pool_wake_scrubber(struct dma_heap_pool *pool,
 				 unsigned long dirty_pages)
 {
 	if (dirty_pages >= POOL_HURRY_PAGES)
 		dma_heap_pool_hurry(pool);
 
+	if (wq_has_sleeper(&pool->wait) && !timer_pending(&pool->alarm))
+		mod_timer(&pool->alarm, jiffies + 1);
+}
+
+/* Have it look for what it is to let go of, now */
+void dma_heap_pool_rush_scrubber(struct dma_heap_pool *pool)
+{
+	/* If it does not get to run, it does not notice */
+	dma_heap_pool_hurry(pool);
 	dma_heap_pool_wake(pool);
 }
 
@@ -260,6 +280,7 @@ int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool)
 {
 	struct task_struct *task;
 
+	timer_setup(&pool->alarm, dma_heap_pool_alarm, 0);
 	task = kthread_create(dma_heap_pool_scrubber, pool,
 			      "dma_heap_scrub/%s", pool->name);
 	if (IS_ERR(task))
@@ -274,5 +295,6 @@ int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool)
 
 void dma_heap_pool_stop_scrubber(struct dma_heap_pool *pool)
 {
+	timer_shutdown_sync(&pool->alarm);
 	kthread_stop_put(pool->scrubber);
 }
