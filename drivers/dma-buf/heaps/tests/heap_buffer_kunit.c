@@ -1071,6 +1071,7 @@ static void buffer_test_uncached(struct kunit *test)
 	EXPECT_DMA(test, trace, UNMAP(dev, access->dir));
 }
 
+#ifdef CONFIG_MMU
 static int vmap_count_pte(pte_t *pte, unsigned long addr, void *data)
 {
 	pgprot_t wc = pgprot_writecombine(PAGE_KERNEL);
@@ -1093,6 +1094,12 @@ static unsigned int vmap_count_writecombined(struct vmapping *vmapping)
 
 	return count;
 }
+#else
+static unsigned int vmap_count_writecombined(struct vmapping *vmapping)
+{
+	return 0;
+}
+#endif
 
 static void buffer_test_uncached_vmap(struct kunit *test)
 {
@@ -1101,8 +1108,9 @@ static void buffer_test_uncached_vmap(struct kunit *test)
 	struct vmapping *vmapping;
 
 	/* init_mm is not exported */
-	if (!IS_BUILTIN(CONFIG_DMABUF_HEAPS_KUNIT_TEST))
-		kunit_skip(test, "needs to be built in");
+	if (!IS_BUILTIN(CONFIG_DMABUF_HEAPS_KUNIT_TEST) ||
+	    !IS_ENABLED(CONFIG_MMU))
+		kunit_skip(test, "needs an MMU, and to be built in");
 	if (pgprot_val(pgprot_writecombine(PAGE_KERNEL)) ==
 	    pgprot_val(PAGE_KERNEL))
 		kunit_skip(test, "needs an architecture that can map write-combined");
