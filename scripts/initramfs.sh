@@ -62,8 +62,10 @@ spec()
 }
 
 if [ ! -x "$init" ] || [ guest/init.c -nt "$init" ]; then
-	${CROSS}gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$init" guest/init.c ||
+	# Two runs may begin at once: neither must pack what the other is writing
+	${CROSS}gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$init.$$" guest/init.c ||
 		die "guest/init.c does not build"
+	mv "$init.$$" "$init"
 fi
 spec >"$output.spec"
 "$OUT/$variant/usr/gen_init_cpio" "$output.spec" >"$output" ||

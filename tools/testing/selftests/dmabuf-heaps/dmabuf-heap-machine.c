@@ -414,6 +414,63 @@ MACHINE_TEST(below_4_gib_or_not)
 	EXPECT_EQ(is_dma32(variant->name), highest <= FOUR_GIB);
 }
 
+/* A buffer of a page above 4 GiB, if one of some is, else the last of them */
+static int alloc_high(int heap_fd, int importer)
+{
+	struct buf_chunks chunks;
+	int fds[64], count = 0, ret;
+	bool high = false;
+
+	while (!high && count < ARRAY_SIZE(fds)) {
+		fds[count] = heap_alloc(heap_fd, KIB(4));
+		if (fds[count] < 0)
+			break;
+		if (buf_get_chunks(importer, fds[count++], 64, &chunks))
+			break;
+		high = chunks_end(&chunks) > FOUR_GIB;
+		buf_put_chunks(&chunks);
+	}
+
+	ret = count ? fds[--count] : -ENOMEM;
+	while (count--)
+		close(fds[count]);
+
+	return ret;
+}
+
+/*
+ * A device with addresses of 32 bits gets a copy of what is above them. Not of
+ * uncached memory, which nobody could keep coherent with the copy.
+ */
+MACHINE_TEST(device_with_32_bits)
+{
+	struct buf_chunks chunks;
+	int fd, ret;
+
+	if (ram_end() < FOUR_GIB + MIB(512)) {
+		ASSERT_FALSE(is_needed("highmem"));
+		SKIP(return, "no memory above 4 GiB");
+	}
+	run_on_node(1);
+	fd = alloc_high(self->fd, self->importer);
+	ASSERT_LE(0, fd);
+
+	ret = buf_get_chunks(self->importer, fd, 32, &chunks);
+	if (is_uncached(variant->name) && !is_dma32(variant->name)) {
+		EXPECT_EQ(-EIO, ret);
+	} else {
+		ASSERT_EQ(0, ret);
+		EXPECT_GE(FOUR_GIB, chunks.dma_end);
+		buf_put_chunks(&chunks);
+	}
+
+	/* Whatever came of it, others can use the buffer */
+	ASSERT_EQ(0, buf_get_chunks(self->importer, fd, 64, &chunks));
+	EXPECT_EQ(is_dma32(variant->name), chunks_end(&chunks) <= FOUR_GIB);
+	buf_put_chunks(&chunks);
+	EXPECT_EQ(0, close(fd));
+}
+
 /* NUMA */
 
 /* Whether all of a buffer is on @node */
