@@ -7,12 +7,12 @@
 #define _DMA_HEAP_POOL_INTERNAL_H
 
 #include <linux/hashtable.h>
+#include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/notifier.h>
 #include <linux/pfn.h>
 #include <linux/spinlock.h>
-#include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -111,7 +111,7 @@ struct dma_heap_pool {
 	struct dma_heap_pool_stats stats;
 
 	wait_queue_head_t wait;
-	struct timer_list alarm;
+	struct hrtimer alarm;
 	struct task_struct *scrubber;
 	unsigned long flags;
 

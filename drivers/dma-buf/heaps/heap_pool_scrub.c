@@ -6,20 +6,21 @@
  * A backlog that is small waits until a CPU has nothing else to do, a larger
  * one gets its share of a busy CPU, or it would never be worked off there.
  *
- * Whoever frees only sets a timer. To wake a thread costs more than all the
- * rest, and a thread that is fresh and on the same CPU would be the first to run
- * when anything makes the kernel choose in the middle of the system call.
+ * Whoever frees only sets a timer, to be out of the system call when it fires. A
+ * thread that is fresh and on the same CPU would be the first to run if anything
+ * made the kernel choose before that; and to wake it costs more than all the rest.
  */
 
 #include <linux/err.h>
 #include <linux/freezer.h>
+#include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
-#include <linux/timer.h>
 #include <uapi/linux/sched/types.h>
 
 #include "heap_backing.h"
@@ -27,6 +28,9 @@
 
 /* A backlog of so much is worth a share of a busy CPU */
 #define POOL_HURRY_PAGES	PHYS_PFN(SZ_64K)
+
+/* When the scrubber wakes up after the first buffer has gone */
+#define POOL_ALARM		ns_to_ktime(100 * NSEC_PER_USEC)
 
 /* Without work for so long, the next one may be small */
 #define POOL_CALM		((long)HZ)
@@ -216,11 +220,11 @@ static bool dma_heap_pool_has_work(struct dma_heap_pool *pool)
 	return dirty || test_bit(POOL_DECAY_CHANGED, &pool->flags);
 }
 
-static void dma_heap_pool_alarm(struct timer_list *timer)
+static enum hrtimer_restart dma_heap_pool_alarm(struct hrtimer *timer)
 {
-	struct dma_heap_pool *pool = from_timer(pool, timer, alarm);
+	dma_heap_pool_wake(container_of(timer, struct dma_heap_pool, alarm));
 
-	dma_heap_pool_wake(pool);
+	return HRTIMER_NORESTART;
 }
 
 /* Have the scrubber look after a backlog of @dirty_pages, soon */
@@ -230,8 +234,8 @@ void dma_heap_pool_wake_scrubber(struct dma_heap_pool *pool,
 	if (dirty_pages >= POOL_HURRY_PAGES)
 		dma_heap_pool_hurry(pool);
 
-	if (wq_has_sleeper(&pool->wait) && !timer_pending(&pool->alarm))
-		mod_timer(&pool->alarm, jiffies + 1);
+	if (wq_has_sleeper(&pool->wait) && !hrtimer_is_queued(&pool->alarm))
+		hrtimer_start(&pool->alarm, POOL_ALARM, HRTIMER_MODE_REL_SOFT);
 }
 
 /* Have it look for what it is to let go of, now */
@@ -280,7 +284,8 @@ int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool)
 {
 	struct task_struct *task;
 
-	timer_setup(&pool->alarm, dma_heap_pool_alarm, 0);
+	hrtimer_init(&pool->alarm, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	pool->alarm.function = dma_heap_pool_alarm;
 	task = kthread_create(dma_heap_pool_scrubber, pool,
 			      "dma_heap_scrub/%s", pool->name);
 	if (IS_ERR(task))
@@ -295,6 +300,6 @@ int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool)
 
 void dma_heap_pool_stop_scrubber(struct dma_heap_pool *pool)
 {
-	timer_shutdown_sync(&pool->alarm);
+	hrtimer_cancel(&pool->alarm);
 	kthread_stop_put(pool->scrubber);
 }
