@@ -617,12 +617,12 @@ struct writer {
 	} live[LIVE];
 };
 
-/* 4 KiB to 4 MiB, small ones as often as large ones, and frames */
+/* 4 KiB to 4 MiB, small ones as often as large ones, some of them odd */
 static size_t random_len(__u64 *state)
 {
 	unsigned int shift = pseudo_random(state) % 11;
 
-	if (!(pseudo_random(state) % 4))
+	if (pseudo_random(state) % 4)
 		return KIB(4) << shift;
 
 	return page_align(KIB(4) + pseudo_random(state) % (KIB(4) << shift));
@@ -752,11 +752,22 @@ FIXTURE_TEARDOWN(heaps)
 	}
 }
 
+/* Has the first heap's pool served anybody since then? True if it does not tell */
+static bool pool_has_served(const struct pool_stats *before)
+{
+	struct pool_stats now;
+
+	if (pool_read_stats(heap_list[0], &now))
+		return true;
+
+	return now.hits + now.dirty_hits > before->hits + before->dirty_hits;
+}
+
+/* A slow machine may need longer until there is something to be reused */
 TEST_F_TIMEOUT(heaps, nothing_dirty_reaches_user_space, 900)
 {
 	static struct writer writers[WRITERS];
 	unsigned int buffers = 0;
-	struct pool_stats now;
 	long long end;
 	int i, turn;
 
@@ -767,7 +778,7 @@ TEST_F_TIMEOUT(heaps, nothing_dirty_reaches_user_space, 900)
 					    writer_main, &writers[i]));
 	}
 	end = now_ms() + (getenv("LONG") ? LONG_MS : SHORT_MS);
-	for (turn = 0; now_ms() < end; turn++) {
+	for (turn = 0; now_ms() < end || !pool_has_served(&self->stats); turn++) {
 		usleep(100000);
 		disturb(turn);
 	}
@@ -780,9 +791,6 @@ TEST_F_TIMEOUT(heaps, nothing_dirty_reaches_user_space, 900)
 		EXPECT_LT(0, writers[i].buffers);
 		buffers += writers[i].buffers;
 	}
-	if (!pool_read_stats(heap_list[0], &now))
-		EXPECT_LT(self->stats.hits + self->stats.dirty_hits,
-			  now.hits + now.dirty_hits);
 	TH_LOG("%u buffers", buffers);
 }
 
