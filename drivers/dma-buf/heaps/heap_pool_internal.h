@@ -76,7 +76,7 @@ struct dma_heap_pool_node {
  * @pages: all pages in the pool, those being scrubbed included
  * @clean_pages: scrubbed ones of these
  * @max_pages: the cap
- * @closed: how many reasons there are to keep nothing
+ * @closed: keep nothing, memory is going offline
  * @decay: how long a backing stays unwanted, in jiffies
  * @pressure_until: no backing is kept before that time, in jiffies
  * @debt_until: freeing tasks scrub before that time, in jiffies
@@ -103,7 +103,7 @@ struct dma_heap_pool {
 	unsigned long pages;
 	unsigned long clean_pages;
 	unsigned long max_pages;
-	unsigned int closed;
+	bool closed;
 	unsigned long decay;
 	u64 pressure_until;
 	u64 debt_until;

@@ -119,31 +119,34 @@ static int dma_heap_pool_oom(struct notifier_block *nb, unsigned long action,
 	return NOTIFY_OK;
 }
 
-/* Pages in the pool cannot be moved out of the way */
+/*
+ * Pages in the pool cannot be moved out of the way. Memory goes offline by one at
+ * a time; if somebody refuses who was asked first, only the cancel comes here.
+ */
 static int dma_heap_pool_memory(struct notifier_block *nb,
 				unsigned long action, void *data)
 {
 	struct dma_heap_pool *pool = container_of(nb, struct dma_heap_pool,
 						  memory_nb);
-	int closed = 0;
+	bool closed;
 
 	switch (action) {
 	case MEM_GOING_OFFLINE:
-		closed = 1;
+		closed = true;
 		break;
 	case MEM_OFFLINE:
 	case MEM_CANCEL_OFFLINE:
-		closed = -1;
+		closed = false;
 		break;
 	default:
 		return NOTIFY_DONE;
 	}
 
 	spin_lock(&pool->lock);
-	pool->closed += closed;
+	pool->closed = closed;
 	spin_unlock(&pool->lock);
 
-	if (closed > 0)
+	if (closed)
 		dma_heap_pool_empty(pool);
 
 	return NOTIFY_OK;

@@ -853,6 +853,43 @@ MACHINE_TEST(memory_goes_offline)
 	EXPECT_EQ(0, set_block(block, "online_kernel"));
 }
 
+/* Tries every block; what can go offline comes back. Returns how many cannot */
+static int count_refused(void)
+{
+	struct dirent *entry;
+	int refused = 0;
+	long block;
+	DIR *dir;
+
+	dir = opendir(BLOCKS);
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "memory", strlen("memory")))
+			continue;
+		block = atol(entry->d_name + strlen("memory"));
+		if (!block_is(block, "state", "online"))
+			continue;
+		if (set_block(block, "offline"))
+			refused++;
+		else
+			set_block(block, "online_kernel");
+	}
+	closedir(dir);
+
+	return refused;
+}
+
+/* Who refuses may be asked before the pool, which then hears of the end only */
+MACHINE_TEST(refused_offlining_changes_nothing)
+{
+	if (!count_refused()) {
+		ASSERT_FALSE(is_needed("offline"));
+		SKIP(return, "no memory block is refused");
+	}
+	EXPECT_TRUE(WAIT_FOR(pool_keeps(variant->name, self->fd)));
+}
+
 /* Sleep */
 
 #define POWER		"/sys/power/"
