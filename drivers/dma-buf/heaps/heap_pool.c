@@ -195,7 +195,7 @@ void dma_heap_pool_remove(struct dma_heap_pool *pool,
 	list_add_tail(&backing->in_pool, removed);
 }
 
-bool dma_heap_pool_under_pressure(struct dma_heap_pool *pool)
+static bool dma_heap_pool_under_pressure(struct dma_heap_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
 

@@ -146,7 +146,6 @@ bool dma_heap_pool_make_room(struct dma_heap_pool *pool, unsigned long pages,
 			     struct list_head *removed);
 bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
 			    struct dma_heap_backing *backing);
-bool dma_heap_pool_under_pressure(struct dma_heap_pool *pool);
 void dma_heap_pool_release(struct dma_heap_pool *pool,
 			   struct list_head *removed);
 unsigned long dma_heap_pool_trim(struct dma_heap_pool *pool, int nid,
