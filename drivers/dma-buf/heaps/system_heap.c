@@ -19,6 +19,8 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
@@ -67,8 +69,8 @@ struct system_heap {
 /* Single pages: by reclaim, but nobody gets killed for a buffer */
 #define PAGE_GFP	(CHUNK_GFP | __GFP_RETRY_MAYFAIL)
 
-/* 2 MiB, 1 MiB and 64 KiB on kernels with 4 KiB pages */
-static const unsigned int orders[] = { 9, 8, 4, 0 };
+/* What CPUs and IOMMUs map as one block, 2 MiB on kernels with 4 KiB pages */
+#define LARGEST_ORDER	min(PMD_SHIFT - PAGE_SHIFT, MAX_PAGE_ORDER)
 
 static struct system_heap *to_system_heap(struct dma_heap_source *source)
 {
@@ -83,24 +85,18 @@ static struct page *system_heap_alloc_chunk(struct system_heap *heap,
 					    size_t size,
 					    unsigned int *max_order)
 {
+	unsigned int order = min_t(unsigned int, *max_order,
+				   ilog2(size >> PAGE_SHIFT));
 	struct page *page;
-	int i;
 
-	for (i = 0; i < ARRAY_SIZE(orders); i++) {
-		unsigned int order = orders[i];
-
-		if (order > *max_order || size < PAGE_SIZE << order)
-			continue;
-
-		page = alloc_pages(heap->zone | (order ? LARGE_GFP : PAGE_GFP),
-				   order);
-		if (page) {
-			*max_order = order;
+	for (; order; order--) {
+		page = alloc_pages(heap->zone | LARGE_GFP, order);
+		if (page)
 			return page;
-		}
+		*max_order = order - 1;
 	}
 
-	return NULL;
+	return alloc_pages(heap->zone | PAGE_GFP, 0);
 }
 
 static void system_heap_free_chunks(struct list_head *chunks)
@@ -118,7 +114,7 @@ static void system_heap_free_chunks(struct list_head *chunks)
 static int system_heap_alloc_chunks(struct system_heap *heap, size_t size,
 				    struct list_head *chunks)
 {
-	unsigned int max_order = orders[0];
+	unsigned int max_order = LARGEST_ORDER;
 	unsigned int count = 0;
 
 	while (size) {
@@ -241,6 +237,8 @@ static const struct dma_buf_ops system_heap_buf_ops = {
 	.unmap_dma_buf = dma_heap_buffer_unmap,
 	.begin_cpu_access = dma_heap_buffer_begin_cpu_access,
 	.end_cpu_access = dma_heap_buffer_end_cpu_access,
+	.begin_cpu_access_partial = dma_heap_buffer_begin_cpu_access_partial,
+	.end_cpu_access_partial = dma_heap_buffer_end_cpu_access_partial,
 	.mmap = dma_heap_buffer_mmap,
 	.vmap = dma_heap_buffer_vmap,
 	.vunmap = dma_heap_buffer_vunmap,
