@@ -14,22 +14,33 @@
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
+struct device;
 struct dma_heap_pool_bin;
 struct dma_heap_source;
 
 /**
  * struct dma_heap_buffer - what the exporter knows of a buffer
  * @source: where the backing goes on release
- * @lock: protects @attachments, what they say, and @vaddr
+ * @dev: device of the heap, for the maintenance of caches
+ * @lock: protects all that follows
  * @attachments: list of &struct dma_heap_attachment
  * @vaddr: kernel address of the buffer, NULL while it has none
+ * @dirty: lines of the CPU's caches may be newer than memory
+ * @stale: lines of the CPU's caches may be older than memory
+ * @writers: accesses by the CPU that write, begun and not ended
+ *
+ * The last three are not used if the source is uncached.
  */
 struct dma_heap_buffer {
 	struct dma_heap_source *source;
-	/* Nests inside dma_buf.resv */
+	struct device *dev;
+	/* Nests inside dma_buf.resv and the mmap lock */
 	struct mutex lock;
 	struct list_head attachments;
 	void *vaddr;
+	bool dirty;
+	bool stale;
+	unsigned int writers;
 };
 
 /**

@@ -4,6 +4,7 @@
 
 #include <linux/dma-buf.h>
 #include <linux/dma-direction.h>
+#include <linux/types.h>
 
 struct dma_heap;
 struct dma_heap_source;
@@ -28,6 +29,12 @@ int dma_heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 				     enum dma_data_direction dir);
 int dma_heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 				   enum dma_data_direction dir);
+int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
+					     enum dma_data_direction dir,
+					     u64 offset, u64 len);
+int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
+					   enum dma_data_direction dir,
+					   u64 offset, u64 len);
 int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
 void dma_heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DMA-BUF heaps: the CPU's caches and the devices that go past them
+ *
+ * There are two views of a buffer: memory, which non-coherent devices see, and
+ * the CPU's caches before it, which the CPU sees, and coherent devices, and
+ * devices that bounce, as the CPU copies for these. What either may have that
+ * the other has not is kept with the buffer: lines can be dirty (newer than
+ * memory) or stale (older). Maintenance is done when somebody is about to look,
+ * only if there is a reason, and once for all devices together.
+ *
+ * So it is done for the device of the heap, which goes past the caches where
+ * there are such devices at all, and for any part of a chunk. The importers'
+ * mappings skip it.
+ *
+ * A device writes from its map to its unmap, and user space and kernel write as
+ * long as they have a writable mapping. While they do, what they may have made
+ * of the buffer stays true, however often it is mended.
+ */
+
+#include <linux/bug.h>
+#include <linux/device.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/export.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/scatterlist.h>
+#include <linux/vmalloc.h>
+
+#include "heap_backing.h"
+#include "heap_buffer.h"
+#include "heap_buffer_internal.h"
+
+static bool dma_heap_attachment_writes(const struct dma_heap_attachment *a)
+{
+	return a->dir != DMA_TO_DEVICE;
+}
+
+/* Has a device mapped the buffer that sees memory, or the caches, as @direct? */
+static bool dma_heap_devices_read(struct dma_heap_buffer *buffer, bool direct)
+{
+	struct dma_heap_attachment *a;
+
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->direct == direct)
+			return true;
+
+	return false;
+}
+
+/* The same for one that may write */
+static bool dma_heap_devices_write(struct dma_heap_buffer *buffer, bool direct)
+{
+	struct dma_heap_attachment *a;
+
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->direct == direct &&
+		    dma_heap_attachment_writes(a))
+			return true;
+
+	return false;
+}
+
+/* Can lines become dirty at any time, without anybody telling us? */
+static bool dma_heap_caches_written(struct dma_buf *dmabuf)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	return buffer->writers || buffer->vaddr ||
+	       mapping_writably_mapped(dmabuf->file->f_mapping) ||
+	       dma_heap_devices_write(buffer, false);
+}
+
+/*
+ * To map for a device that reads is how the DMA API has to write lines back,
+ * and to unmap from one that wrote, how it has to drop them.
+ */
+static void dma_heap_maintain_chunk(struct device *dev, struct page *page,
+				    size_t offset, size_t len,
+				    enum dma_data_direction dir)
+{
+	bool drop = dir == DMA_FROM_DEVICE;
+	dma_addr_t addr;
+
+	addr = dma_map_page_attrs(dev, page, offset, len, dir,
+				  drop ? DMA_ATTR_SKIP_CPU_SYNC : 0);
+	if (WARN_ON_ONCE(dma_mapping_error(dev, addr)))
+		return;
+
+	dma_unmap_page_attrs(dev, addr, len, dir,
+			     drop ? 0 : DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+static void dma_heap_maintain(struct dma_heap_buffer *buffer, size_t offset,
+			      size_t len, enum dma_data_direction dir)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(&to_backing(buffer)->sgt, sg, i) {
+		size_t part;
+
+		if (offset >= sg->length) {
+			offset -= sg->length;
+			continue;
+		}
+
+		part = min(len, sg->length - offset);
+		dma_heap_maintain_chunk(buffer->dev, sg_page(sg), offset, part,
+					dir);
+		len -= part;
+		if (!len)
+			break;
+		offset = 0;
+	}
+}
+
+static void dma_heap_write_back(struct dma_buf *dmabuf, size_t offset,
+				size_t len)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	lockdep_assert_held(&buffer->lock);
+
+	if (!buffer->dirty)
+		return;
+
+	if (is_vmalloc_addr(buffer->vaddr))
+		flush_kernel_vmap_range(buffer->vaddr + offset, len);
+	dma_heap_maintain(buffer, offset, len, DMA_TO_DEVICE);
+	if (len == dmabuf->size)
+		buffer->dirty = dma_heap_caches_written(dmabuf);
+}
+
+static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	lockdep_assert_held(&buffer->lock);
+
+	if (!buffer->stale)
+		return;
+
+	/* One task reads while another one is in the middle of a write */
+	if (buffer->writers)
+		dma_heap_write_back(dmabuf, offset, len);
+
+	dma_heap_maintain(buffer, offset, len, DMA_FROM_DEVICE);
+	if (is_vmalloc_addr(buffer->vaddr))
+		invalidate_kernel_vmap_range(buffer->vaddr + offset, len);
+	if (len == dmabuf->size)
+		buffer->stale = dma_heap_devices_write(buffer, true);
+}
+
+/* Copy a part of the buffer to where the device works, or back from there */
+static void dma_heap_bounce(struct dma_heap_attachment *a, size_t offset,
+			    size_t len, bool to_device)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_dma_sg(&a->sgt, sg, i) {
+		dma_addr_t addr = sg_dma_address(sg);
+		size_t part;
+
+		if (offset >= sg_dma_len(sg)) {
+			offset -= sg_dma_len(sg);
+			continue;
+		}
+
+		part = min(len, sg_dma_len(sg) - offset);
+		if (to_device)
+			dma_sync_single_range_for_device(a->dev, addr, offset,
+							 part, a->dir);
+		else
+			dma_sync_single_range_for_cpu(a->dev, addr, offset,
+						      part, a->dir);
+		len -= part;
+		if (!len)
+			break;
+		offset = 0;
+	}
+}
+
+static void dma_heap_bounce_all(struct dma_heap_buffer *buffer, size_t offset,
+				size_t len, bool to_device)
+{
+	struct dma_heap_attachment *a;
+
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->bounces)
+			dma_heap_bounce(a, offset, len, to_device);
+}
+
+/**
+ * dma_heap_device_access_begins - show a device what others wrote
+ * @dmabuf: buffer of a source that is not uncached
+ * @a: attachment that has just been mapped, or mapped once more
+ *
+ * Context: Process context with the buffer lock held, may sleep.
+ */
+void dma_heap_device_access_begins(struct dma_buf *dmabuf,
+				   struct dma_heap_attachment *a)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	lockdep_assert_held(&buffer->lock);
+
+	if (a->direct) {
+		dma_heap_write_back(dmabuf, 0, dmabuf->size);
+		buffer->stale |= dma_heap_attachment_writes(a);
+		to_backing(buffer)->noncoherent = true;
+	} else {
+		dma_heap_drop(dmabuf, 0, dmabuf->size);
+		buffer->dirty |= dma_heap_attachment_writes(a);
+		if (a->bounces)
+			dma_heap_bounce(a, 0, dmabuf->size, true);
+	}
+}
+
+/**
+ * dma_heap_device_access_ends - show others what a device wrote
+ * @dmabuf: buffer of a source that is not uncached
+ * @a: attachment that has lost a mapping; its table is still mapped
+ *
+ * Lines that are stale now are left for the next access by the CPU to drop,
+ * if there is one; only devices have nobody who tells that they look again.
+ *
+ * Context: Process context with the buffer lock held, may sleep.
+ */
+void dma_heap_device_access_ends(struct dma_buf *dmabuf,
+				 struct dma_heap_attachment *a)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	lockdep_assert_held(&buffer->lock);
+
+	if (!dma_heap_attachment_writes(a))
+		return;
+
+	if (a->bounces)
+		dma_heap_bounce(a, 0, dmabuf->size, false);
+
+	if (a->direct && dma_heap_devices_read(buffer, false))
+		dma_heap_drop(dmabuf, 0, dmabuf->size);
+	else if (!a->direct && dma_heap_devices_read(buffer, true))
+		dma_heap_write_back(dmabuf, 0, dmabuf->size);
+}
+
+/**
+ * dma_heap_user_map_begins - user space may write from now on
+ * @dmabuf: buffer of a source that is not uncached
+ *
+ * Context: Process context with the mmap lock held, may sleep.
+ */
+void dma_heap_user_map_begins(struct dma_buf *dmabuf)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	mutex_lock(&buffer->lock);
+	buffer->dirty = true;
+	mutex_unlock(&buffer->lock);
+}
+
+/**
+ * dma_heap_kernel_map_begins - the kernel may read and write from now on
+ * @dmabuf: buffer of a source that is not uncached
+ *
+ * Not all who map a buffer begin an access, too: videobuf2-vmalloc does not.
+ *
+ * Context: Process context with the buffer lock held, may sleep.
+ */
+void dma_heap_kernel_map_begins(struct dma_buf *dmabuf)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	lockdep_assert_held(&buffer->lock);
+
+	dma_heap_drop(dmabuf, 0, dmabuf->size);
+	buffer->dirty = true;
+}
+
+/**
+ * dma_heap_buffer_begin_cpu_access_partial -
+ *	&dma_buf_ops.begin_cpu_access_partial of heaps
+ * @dmabuf: the buffer
+ * @dir: what the CPU is about to do: DMA_FROM_DEVICE reads, DMA_TO_DEVICE
+ *	 writes, DMA_BIDIRECTIONAL does both
+ * @offset: first byte of the access
+ * @len: bytes, at least one and none past the end
+ *
+ * A write needs what devices wrote as much as a read does: it may fill a part
+ * of a cache line only.
+ *
+ * Context: Process context without the reservation lock, may sleep.
+ *
+ * Return: 0.
+ */
+int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
+					     enum dma_data_direction dir,
+					     u64 offset, u64 len)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	if (buffer->source->uncached)
+		return 0;
+
+	mutex_lock(&buffer->lock);
+	dma_heap_drop(dmabuf, offset, len);
+	dma_heap_bounce_all(buffer, offset, len, false);
+	if (dir != DMA_FROM_DEVICE) {
+		buffer->dirty = true;
+		buffer->writers++;
+	}
+	mutex_unlock(&buffer->lock);
+
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_begin_cpu_access_partial, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_end_cpu_access_partial -
+ *	&dma_buf_ops.end_cpu_access_partial of heaps
+ * @dmabuf: the buffer
+ * @dir: what the CPU did, as for dma_heap_buffer_begin_cpu_access_partial()
+ * @offset: first byte of the access
+ * @len: bytes, at least one and none past the end
+ *
+ * Context: Process context without the reservation lock, may sleep.
+ *
+ * Return: 0.
+ */
+int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
+					   enum dma_data_direction dir,
+					   u64 offset, u64 len)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	/* Who only read has nothing to tell the devices */
+	if (dir == DMA_FROM_DEVICE || buffer->source->uncached)
+		return 0;
+
+	mutex_lock(&buffer->lock);
+	if (buffer->writers)
+		buffer->writers--;
+	if (dma_heap_devices_read(buffer, true))
+		dma_heap_write_back(dmabuf, offset, len);
+	dma_heap_bounce_all(buffer, offset, len, true);
+	mutex_unlock(&buffer->lock);
+
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_end_cpu_access_partial, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_begin_cpu_access - &dma_buf_ops.begin_cpu_access of heaps
+ * @dmabuf: the buffer, all of which the CPU is going to access
+ * @dir: as for dma_heap_buffer_begin_cpu_access_partial()
+ *
+ * Context: Process context without the reservation lock, may sleep.
+ *
+ * Return: 0.
+ */
+int dma_heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
+				     enum dma_data_direction dir)
+{
+	return dma_heap_buffer_begin_cpu_access_partial(dmabuf, dir, 0,
+							dmabuf->size);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_begin_cpu_access, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_end_cpu_access - &dma_buf_ops.end_cpu_access of heaps
+ * @dmabuf: the buffer
+ * @dir: as for dma_heap_buffer_end_cpu_access_partial()
+ *
+ * Context: Process context without the reservation lock, may sleep.
+ *
+ * Return: 0.
+ */
+int dma_heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
+				   enum dma_data_direction dir)
+{
+	return dma_heap_buffer_end_cpu_access_partial(dmabuf, dir, 0,
+						      dmabuf->size);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_end_cpu_access, DMA_BUF_HEAP);

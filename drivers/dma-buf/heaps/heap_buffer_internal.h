@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the exporter share
+ */
+#ifndef _DMA_HEAP_BUFFER_INTERNAL_H
+#define _DMA_HEAP_BUFFER_INTERNAL_H
+
+#include <linux/container_of.h>
+#include <linux/dma-direction.h>
+#include <linux/list.h>
+#include <linux/scatterlist.h>
+#include <linux/types.h>
+
+#include "heap_backing.h"
+
+struct device;
+struct dma_buf;
+
+/**
+ * struct dma_heap_attachment - a device attached to a buffer
+ * @node: entry in the buffer's list
+ * @dev: the device
+ * @sgt: the chunks of the backing as the device sees them, in pieces where
+ *	 they are larger than it can map
+ * @mapcount: mappings of @sgt in use; it is mapped once for all of them
+ * @dir: direction @sgt is mapped with, valid while @mapcount is not zero
+ * @direct: the device goes to memory, past the CPU's caches
+ * @bounces: the device works on copies, which the DMA API makes
+ */
+struct dma_heap_attachment {
+	struct list_head node;
+	struct device *dev;
+	struct sg_table sgt;
+	unsigned int mapcount;
+	enum dma_data_direction dir;
+	bool direct;
+	bool bounces;
+};
+
+static inline struct dma_heap_backing *
+to_backing(struct dma_heap_buffer *buffer)
+{
+	return container_of(buffer, struct dma_heap_backing, buffer);
+}
+
+/* heap_buffer_cache.c */
+void dma_heap_device_access_begins(struct dma_buf *dmabuf,
+				   struct dma_heap_attachment *a);
+void dma_heap_device_access_ends(struct dma_buf *dmabuf,
+				 struct dma_heap_attachment *a);
+void dma_heap_user_map_begins(struct dma_buf *dmabuf);
+void dma_heap_kernel_map_begins(struct dma_buf *dmabuf);
+
+#endif /* _DMA_HEAP_BUFFER_INTERNAL_H */
