@@ -11,7 +11,7 @@ CPUS ?= 2
 QUICK ?= 0
 export V KERNEL LONG JOBS MEM CPUS QUICK
 
-PARTS := lint kunit-uml kunit-kcsan y m n debug pool series
+PARTS := lint kunit-uml kunit-kcsan y m n debug pool arm riscv series
 
 help:
 	@echo 'Targets'
@@ -22,6 +22,7 @@ help:
 	@echo '  check-n     the kernel builds without heaps'
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
+	@echo '  check-arm, check-riscv  selftests of allocation and mappings on these machines'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
 	@echo '  selftest    T=name: one selftest program alone; without T: list them'
@@ -60,7 +61,7 @@ demo: tree
 check: tree
 	@scripts/check.sh $(PARTS)
 
-check-y check-m check-n check-debug check-pool: check-%: tree
+check-y check-m check-n check-debug check-pool check-arm check-riscv: check-%: tree
 	@scripts/check.sh $*
 
 kunit: tree
@@ -92,5 +93,5 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help deps tree build demo check check-y check-m check-n check-debug check-pool \
+.PHONY: help deps tree build demo check check-y check-m check-n check-debug check-pool check-arm check-riscv \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest bench shell menuconfig clean mrproper

@@ -39,6 +39,9 @@ table()
 	qemu-system-aarch64 qemu-system-arm
 	arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
 	/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
+	qemu-system-riscv64 qemu-system-misc
+	riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
+	/usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
 	EOF
 	# The root certificates, apt and gpg of a minimal system are left alone
 	if [ "$(uname -m)" != aarch64 ]; then

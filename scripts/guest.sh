@@ -10,14 +10,27 @@
 run=$1 variant=$2 steps=$3
 shift 3
 dir=$LOG/$run
-image=$OUT/$variant/arch/arm64/boot/Image
+use_arch "$variant"
+image=$OUT/$variant/arch/$KARCH/boot/Image
+[ "$KARCH" != arm ] || image=${image%Image}zImage
 ktap=$RESULTS/$run.ktap
 
 [ -f "$image" ] || die "no kernel: $image"
 rm -rf "$dir" "$ktap"
 mkdir -p "$dir"
 
-if [ -n "${QEMU_CPU:-}" ]; then
+emulator=qemu-system-aarch64 console=ttyAMA0
+if [ "$KARCH" = arm ]; then
+	emulator=qemu-system-arm
+	machine=virt,gic-version=2,highmem=off
+	cpu=(-accel "tcg,thread=multi" -cpu cortex-a15)
+	slow=2
+elif [ "$KARCH" = riscv ]; then
+	emulator=qemu-system-riscv64 console=ttyS0
+	machine=virt
+	cpu=(-accel "tcg,thread=multi" -cpu rv64)
+	slow=2
+elif [ -n "${QEMU_CPU:-}" ]; then
 	machine=virt,gic-version=3
 	read -ra cpu <<<"$QEMU_CPU"
 	slow=2
@@ -32,9 +45,9 @@ else
 fi
 [ "$variant" != debug ] || slow=$((slow * 2))
 
-qemu=(qemu-system-aarch64 "${cpu[@]}" -smp "${CPUS:-2}" -m "${MEM:-2G}"
+qemu=("$emulator" "${cpu[@]}" -smp "${CPUS:-2}" -m "${MEM:-2G}"
 	-nodefaults -no-reboot -display none -kernel "$image" -initrd "$dir/initramfs.cpio")
-append="console=ttyAMA0 panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on ${APPEND:-}"
+append="console=$console panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on ${APPEND:-}"
 
 # QEMU's own device tree with the overlays applied
 if [ $# -gt 0 ]; then

@@ -1,11 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Pack the guest's file system: initramfs.sh VARIANT STEPS OUTPUT
-# init, busybox, the selftests, the demo and the benchmark if built, the modules of VARIANT.
+# init, busybox, the selftests, the demo and the benchmark if built, the modules of
+# VARIANT. Machines other than arm64 get init and the selftests alone.
 . "$(dirname "$0")/lib.sh"
 
 variant=$1 steps=$2 output=$3
-init=$OUT/init
+use_arch "$variant"
+init=$OUT/init selftests=$OUT/selftests
+if [ "$KARCH" != arm64 ]; then
+	init+=-$KARCH selftests+=-$KARCH
+fi
 
 # tree_of DIR TARGET: all of DIR, as TARGET in the guest
 tree_of()
@@ -51,11 +56,12 @@ spec()
 	echo "nod /dev/console 600 0 0 c 5 1"
 	echo "file /init $init 755 0 0"
 	echo "slink /usr/bin/timeout /init 777 0 0"
-	echo "file /bin/busybox $ROOT/build/busybox/busybox 755 0 0"
 	echo "file /steps $steps 644 0 0"
+	tree_of "$selftests/install" /selftests
+	[ "$KARCH" = arm64 ] || return 0
+	echo "file /bin/busybox $ROOT/build/busybox/busybox 755 0 0"
 	echo "dir /guest 755 0 0"
 	echo "file /guest/overlay.sh $ROOT/guest/overlay.sh 755 0 0"
-	tree_of "$OUT/selftests/install" /selftests
 	programs "$OUT/demo" /demo
 	programs "$OUT/bench" /bench
 	modules

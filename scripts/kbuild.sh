@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug, or for the
-# benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug, arm|riscv, or for
+# the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
 
@@ -14,6 +14,12 @@ arch=() target=Image guess=1650
 case $variant in
 y) ;;
 m | n | debug) fragments+=("guest/config/$variant.config") ;;
+arm | riscv)
+	use_arch "$variant"
+	fragments=(guest/config/small.config "guest/config/$variant.config")
+	guess=900
+	[ "$variant" != arm ] || target=zImage
+	;;
 bench-stock | bench-ours)
 	fragments=(guest/config/base.config guest/config/bench.config)
 	guess=850
@@ -22,7 +28,7 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 case $variant in
 *-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;

@@ -17,12 +17,21 @@ JOBS=${JOBS:-$(nproc)}
 cd "$ROOT"
 mkdir -p "$OUT" "$LOG" "$RESULTS"
 
-CROSS=aarch64-linux-gnu-
+KARCH=arm64 CROSS=aarch64-linux-gnu-
 CCACHE=$(command -v ccache >/dev/null && echo "ccache ") || CCACHE=
 
 # The same source must give the same objects, or ccache never hits.
 export KBUILD_BUILD_TIMESTAMP='Sun Nov 17 22:15:08 UTC 2024'
 export KBUILD_BUILD_USER=heaps KBUILD_BUILD_HOST=guest KBUILD_BUILD_VERSION=1
+
+# use_arch VARIANT: the kernels and programs to come are for the machine it names
+use_arch()
+{
+	case $1 in
+	arm) KARCH=arm CROSS=arm-linux-gnueabihf- ;;
+	riscv) KARCH=riscv CROSS=riscv64-linux-gnu- ;;
+	esac
+}
 
 say() { echo "[$1] ${*:2}"; }
 die() { echo "$(basename "$0"): $*" >&2; exit 2; }
@@ -30,12 +39,12 @@ die() { echo "$(basename "$0"): $*" >&2; exit 2; }
 # No step runs for ever. In the foreground, so that Ctrl-C reaches it.
 limited() { timeout --foreground -k 10 "${LIMIT:-3600}" "$@" </dev/null; }
 
-# kmake DIR ARGS...: the kernel's make for arm64, objects in DIR
+# kmake DIR ARGS...: the kernel's make, objects in DIR
 kmake()
 {
 	local dir=$1
 	shift
-	limited make -C "$TREE" O="$dir" ARCH=arm64 \
+	limited make -C "$TREE" O="$dir" ARCH=$KARCH \
 		CROSS_COMPILE="$CCACHE$CROSS" V="$V" -j"$JOBS" \
 		--no-print-directory "$@"
 }
