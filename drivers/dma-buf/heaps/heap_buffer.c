@@ -24,7 +24,6 @@
 #include <linux/err.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
-#include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -109,7 +108,7 @@ static int dma_heap_attachment_init_table(struct dma_heap_attachment *a,
 	int i, ret;
 
 	for_each_sgtable_sg(chunks, from, i)
-		pieces += DIV_ROUND_UP_ULL(from->length, max);
+		pieces += (from->length - 1) / max + 1;
 
 	ret = sg_alloc_table(&a->sgt, pieces, GFP_KERNEL);
 	if (ret)
