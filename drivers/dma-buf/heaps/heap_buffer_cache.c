@@ -18,6 +18,7 @@
  * of the buffer stays true, however often it is mended.
  */
 
+#include <linux/align.h>
 #include <linux/bug.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
@@ -87,6 +88,13 @@ static void dma_heap_maintain_chunk(struct device *dev, struct page *page,
 {
 	bool drop = dir == DMA_FROM_DEVICE;
 	dma_addr_t addr;
+
+	/* Less than a line the DMA API would bounce, in case others share it */
+	if (drop) {
+		len = ALIGN(offset + len, dma_get_cache_alignment());
+		offset = ALIGN_DOWN(offset, dma_get_cache_alignment());
+		len -= offset;
+	}
 
 	addr = dma_map_page_attrs(dev, page, offset, len, dir,
 				  drop ? DMA_ATTR_SKIP_CPU_SYNC : 0);
