@@ -68,14 +68,24 @@ static bool dma_heap_devices_write(struct dma_heap_buffer *buffer, bool direct)
 	return false;
 }
 
-/* Can lines become dirty at any time, without anybody telling us? */
-static bool dma_heap_caches_written(struct dma_buf *dmabuf)
+/* May somebody write to the caches now, with every right? */
+static bool dma_heap_caches_written(struct dma_heap_buffer *buffer)
 {
-	struct dma_heap_buffer *buffer = dmabuf->priv;
-
 	return buffer->writers || buffer->vaddr ||
-	       mapping_writably_mapped(dmabuf->file->f_mapping) ||
 	       dma_heap_devices_write(buffer, false);
+}
+
+/* Can lines become dirty at any time, without anybody telling us? */
+static bool dma_heap_caches_stay_dirty(struct dma_buf *dmabuf)
+{
+	return dma_heap_caches_written(dmabuf->priv) ||
+	       mapping_writably_mapped(dmabuf->file->f_mapping);
+}
+
+/* Does memory count, for a device that reads it or a drop that is to come? */
+static bool dma_heap_memory_counts(struct dma_heap_buffer *buffer)
+{
+	return buffer->stale || dma_heap_devices_read(buffer, true);
 }
 
 /*
@@ -143,7 +153,7 @@ static void dma_heap_write_back(struct dma_buf *dmabuf, size_t offset,
 		flush_kernel_vmap_range(buffer->vaddr + offset, len);
 	dma_heap_maintain(buffer, offset, len, DMA_TO_DEVICE);
 	if (len == dmabuf->size)
-		buffer->dirty = dma_heap_caches_written(dmabuf);
+		buffer->dirty = dma_heap_caches_stay_dirty(dmabuf);
 }
 
 static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
@@ -155,8 +165,8 @@ static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
 	if (!buffer->stale)
 		return;
 
-	/* One task reads while another one is in the middle of a write */
-	if (buffer->writers)
+	/* One reads while another one is in the middle of a write elsewhere */
+	if (dma_heap_caches_written(buffer))
 		dma_heap_write_back(dmabuf, offset, len);
 
 	dma_heap_maintain(buffer, offset, len, DMA_FROM_DEVICE);
@@ -257,7 +267,7 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 
 	if (a->direct && dma_heap_devices_read(buffer, false))
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
-	else if (!a->direct && dma_heap_devices_read(buffer, true))
+	else if (!a->direct && dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 }
 
@@ -292,6 +302,22 @@ void dma_heap_kernel_map_begins(struct dma_buf *dmabuf)
 
 	dma_heap_drop(dmabuf, 0, dmabuf->size);
 	buffer->dirty = true;
+}
+
+/**
+ * dma_heap_kernel_map_ends - the kernel has read and written
+ * @dmabuf: buffer of a source that is not uncached, mapped still
+ *
+ * Context: Process context with the buffer lock held, may sleep.
+ */
+void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	lockdep_assert_held(&buffer->lock);
+
+	if (dma_heap_memory_counts(buffer))
+		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 }
 
 /**
@@ -357,7 +383,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 	mutex_lock(&buffer->lock);
 	if (buffer->writers)
 		buffer->writers--;
-	if (dma_heap_devices_read(buffer, true))
+	if (dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, offset, len);
 	dma_heap_bounce_all(buffer, offset, len, true);
 	mutex_unlock(&buffer->lock);

@@ -50,5 +50,6 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 				 struct dma_heap_attachment *a);
 void dma_heap_user_map_begins(struct dma_buf *dmabuf);
 void dma_heap_kernel_map_begins(struct dma_buf *dmabuf);
+void dma_heap_kernel_map_ends(struct dma_buf *dmabuf);
 
 #endif /* _DMA_HEAP_BUFFER_INTERNAL_H */

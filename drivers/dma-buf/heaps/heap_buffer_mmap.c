@@ -367,6 +367,8 @@ void dma_heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	dma_resv_assert_held(dmabuf->resv);
 
 	mutex_lock(&buffer->lock);
+	if (!buffer->source->uncached)
+		dma_heap_kernel_map_ends(dmabuf);
 	buffer->vaddr = NULL;
 	mutex_unlock(&buffer->lock);
 	if (is_vmalloc_addr(vaddr))
