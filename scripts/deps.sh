@@ -39,7 +39,6 @@ table()
 	qemu-system-aarch64 qemu-system-arm
 	arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
 	/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
-	qemu-system-riscv64 qemu-system-misc
 	riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 	/usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
 	EOF
@@ -47,6 +46,12 @@ table()
 	if [ "$(uname -m)" != aarch64 ]; then
 		echo aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 		echo /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+	fi
+	# Debian 13 has a package of its own for it
+	if (. /etc/os-release && [ "${VERSION_ID:-13}" -ge 13 ]); then
+		echo qemu-system-riscv64 qemu-system-riscv
+	else
+		echo qemu-system-riscv64 qemu-system-misc
 	fi
 	[ "$what" != bench ] || echo gnuplot gnuplot-nox
 	[ -n "${KERNEL:-}" ] || echo /usr/src/linux-source-6.12.tar.xz linux-source-6.12
