@@ -60,7 +60,9 @@ include_rules()
 
 	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
 	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
-	may_not $HEAPS/heap_buffer.c heap_pool.h cma.h genalloc.h
+	for file in $HEAPS/heap_buffer*.c; do
+		may_not "$file" heap_pool.h cma.h genalloc.h
+	done
 	may_not $HEAPS/heap_buffer.h heap_pool.h heap_backing.h
 	for pool in $HEAPS/heap_pool*.[ch]; do
 		may_not "$pool" dma-buf.h dma-heap.h heap_buffer.h dma-mapping.h

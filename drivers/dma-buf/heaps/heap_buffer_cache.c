@@ -321,16 +321,15 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_heap_buffer_begin_cpu_access_partial -
- *	&dma_buf_ops.begin_cpu_access_partial of heaps
+ * dma_heap_buffer_begin_cpu_access_partial - the CPU accesses a part
  * @dmabuf: the buffer
  * @dir: what the CPU is about to do: DMA_FROM_DEVICE reads, DMA_TO_DEVICE
  *	 writes, DMA_BIDIRECTIONAL does both
  * @offset: first byte of the access
  * @len: bytes, at least one and none past the end
  *
- * A write needs what devices wrote as much as a read does: it may fill a part
- * of a cache line only.
+ * The &dma_buf_ops.begin_cpu_access_partial of heaps. A write needs what devices
+ * wrote as much as a read does: it may fill a part of a cache line only.
  *
  * Context: Process context without the reservation lock, may sleep.
  *
@@ -359,12 +358,13 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_begin_cpu_access_partial, DMA_BUF_HEAP);
 
 /**
- * dma_heap_buffer_end_cpu_access_partial -
- *	&dma_buf_ops.end_cpu_access_partial of heaps
+ * dma_heap_buffer_end_cpu_access_partial - the CPU has accessed a part
  * @dmabuf: the buffer
  * @dir: what the CPU did, as for dma_heap_buffer_begin_cpu_access_partial()
  * @offset: first byte of the access
  * @len: bytes, at least one and none past the end
+ *
+ * The &dma_buf_ops.end_cpu_access_partial of heaps.
  *
  * Context: Process context without the reservation lock, may sleep.
  *

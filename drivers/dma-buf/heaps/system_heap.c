@@ -69,8 +69,8 @@ struct system_heap {
 /* Single pages: by reclaim, but nobody gets killed for a buffer */
 #define PAGE_GFP	(CHUNK_GFP | __GFP_RETRY_MAYFAIL)
 
-/* What CPUs and IOMMUs map as one block, 2 MiB on kernels with 4 KiB pages */
-#define LARGEST_ORDER	min(PMD_SHIFT - PAGE_SHIFT, MAX_PAGE_ORDER)
+/* 2 MiB: what CPUs and IOMMUs map as one block, with pages of 4 KiB */
+#define LARGEST_ORDER	min(ilog2(SZ_2M) - PAGE_SHIFT, MAX_PAGE_ORDER)
 
 static struct system_heap *to_system_heap(struct dma_heap_source *source)
 {
