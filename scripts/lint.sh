@@ -90,6 +90,10 @@ config()
 	echo CONFIG_KUNIT=y
 	echo CONFIG_DMABUF_HEAPS_KUNIT_TEST=y
 	echo CONFIG_DMABUF_HEAPS_TEST_IMPORTER=y
+	# For the 32-bit machine; the others have no such options, or always
+	echo CONFIG_MMU=y
+	echo CONFIG_ARCH_MULTIPLATFORM=y
+	echo CONFIG_ARCH_MULTI_V7=y
 }
 
 # warnings DIR MAKE-ARGS...: build the driver's directory, every warning an error
