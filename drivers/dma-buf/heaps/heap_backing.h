@@ -52,6 +52,8 @@ struct dma_heap_buffer {
  * @noncoherent: a device that does not see the CPU's caches has used it, and
  *		 others like that may follow: it is to be cleaned when it is
  *		 scrubbed
+ * @blocks: the exporter's: bytes from the beginning that user space can be given
+ *	    in blocks of PMD_SIZE, 0 if none or not known yet
  * @buffer: the exporter's: the buffer that has this memory. It is here, so that
  *	    a backing that is used again needs nothing allocated.
  * @scrubbed: the pool's: zero
@@ -67,6 +69,7 @@ struct dma_heap_backing {
 	bool cleaned;
 	bool noncoherent;
 
+	size_t blocks;
 	struct dma_heap_buffer buffer;
 
 	bool scrubbed;

@@ -11,6 +11,7 @@
  */
 
 #include <linux/align.h>
+#include <linux/compiler.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/errno.h>
@@ -229,10 +230,68 @@ static int dma_heap_map_ends(void *data, unsigned long addr, unsigned long pfn,
 				  addr + len - last);
 }
 
+/* How many bytes from the beginning are chunks of nothing but blocks */
+static size_t dma_heap_leading_blocks(struct dma_heap_backing *backing)
+{
+	size_t len = READ_ONCE(backing->blocks);
+	struct scatterlist *sg;
+	int i;
+
+	if (len)
+		return len;
+
+	for_each_sgtable_sg(&backing->sgt, sg, i) {
+		if (!IS_ALIGNED(sg_phys(sg) | sg->length, PMD_SIZE))
+			break;
+		len += sg->length;
+	}
+	/* Two tasks find the same */
+	WRITE_ONCE(backing->blocks, len);
+
+	return len;
+}
+
+/*
+ * Large buffers are made of many chunks, and most of these are blocks only: do
+ * not look at each of them to see that there is nothing to do.
+ */
+static int dma_heap_map_at_once(struct vm_area_struct *vma)
+{
+	struct dma_heap_buffer *buffer = vma->vm_private_data;
+	unsigned long offset = vma->vm_pgoff << PAGE_SHIFT;
+	unsigned long first = ALIGN(vma->vm_start, PMD_SIZE);
+	unsigned long last = vma->vm_start;
+	size_t blocks = 0;
+	int ret = 0;
+
+	if (dma_heap_maps_blocks(vma, vma->vm_start, vma->vm_pgoff))
+		blocks = dma_heap_leading_blocks(to_backing(buffer));
+	if (blocks > offset)
+		last += blocks - offset;
+	last = min(last, ALIGN_DOWN(vma->vm_end, PMD_SIZE));
+	/* None: all of it is what follows them */
+	if (first >= last)
+		first = last = vma->vm_start;
+
+	if (vma->vm_start < first)
+		ret = dma_heap_map_range(vma, vma->vm_start, first,
+					 dma_heap_map_ends, vma);
+	if (!ret && last < vma->vm_end)
+		ret = dma_heap_map_range(vma, last, vma->vm_end,
+					 dma_heap_map_ends, vma);
+
+	return ret;
+}
+
 #else /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
 
 #define dma_heap_vm_huge_fault	NULL
-#define dma_heap_map_ends	dma_heap_map_pages
+
+static int dma_heap_map_at_once(struct vm_area_struct *vma)
+{
+	return dma_heap_map_range(vma, vma->vm_start, vma->vm_end,
+				  dma_heap_map_pages, vma);
+}
 
 #endif /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
 
@@ -268,8 +327,7 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	vma->vm_ops = &dma_heap_vm_ops;
 	vma->vm_private_data = buffer;
 
-	return dma_heap_map_range(vma, vma->vm_start, vma->vm_end,
-				  dma_heap_map_ends, vma);
+	return dma_heap_map_at_once(vma);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_mmap, DMA_BUF_HEAP);
 
