@@ -31,7 +31,8 @@ uml-stock | uml-ours)
 *) die "usage: kbuild.sh y|m|n|debug|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 case $variant in
-*-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;
+bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;
+uml-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;
 esac
 
 # The objects of y serve m and n too: kbuild rebuilds only what their options change

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Make or refresh build/linux: a pristine 6.12.y tree with our files over it.
 # tree.sh | tree.sh --stage DIR (only the changed files) | tree.sh --base (where the base is)
+# | tree.sh --stock (where the base with our test importer is)
 . "$(dirname "$0")/lib.sh"
 
 TARBALL=/usr/src/linux-source-6.12.tar.xz
@@ -74,6 +75,45 @@ check_base_deep()
 	file=$(git -c safe.directory='*' -C "$dir" --no-optional-locks \
 		status --porcelain | sed -n 1p)
 	[ -z "$file" ] || die "tree is not clean: git status of $dir says '$file'"
+}
+
+# stock_tree BASE: links to the base, in which only the directory of the heaps is
+# our own, with the stock files and the importer that the benchmark measures with
+stock_tree()
+{
+	local base=$1 tree=$ROOT/build/stock dir file
+	local heaps=drivers/dma-buf/heaps
+
+	for dir in . drivers drivers/dma-buf $heaps; do
+		# What was a link to all of it is to be a directory now
+		[ ! -L "$tree/$dir" ] || rm "$tree/$dir"
+		mkdir -p "$tree/$dir"
+		for file in "$base/$dir"/*; do
+			case $dir/${file##*/} in
+			./drivers | drivers/dma-buf | $heaps) continue ;;
+			$heaps/Kconfig | $heaps/Makefile) continue ;;
+			esac
+			ln -sfn "$file" "$tree/$dir/${file##*/}"
+		done
+	done
+	ln -sfn "$ROOT/$heaps/tests" "$tree/$heaps/tests"
+	{
+		cat "$base/$heaps/Kconfig"
+		echo
+		awk '/^config/ { on = $2 == "DMABUF_HEAPS_TEST_IMPORTER" } on' $heaps/Kconfig
+	} >"$tree.Kconfig"
+	{
+		cat "$base/$heaps/Makefile"
+		grep TEST_IMPORTER $heaps/Makefile
+	} >"$tree.Makefile"
+	for file in Kconfig Makefile; do
+		if cmp -s "$tree.$file" "$tree/$heaps/$file"; then
+			rm "$tree.$file"
+		else
+			mv "$tree.$file" "$tree/$heaps/$file"
+		fi
+	done
+	echo "$tree"
 }
 
 # Which tree build/linux was copied from
@@ -220,6 +260,9 @@ check_base "$base"
 case ${1:-} in
 --base)
 	echo "$base"
+	;;
+--stock)
+	stock_tree "$base"
 	;;
 --stage)
 	stage "$base" "$(realpath -m "${2:?tree.sh: --stage needs a directory}")"
