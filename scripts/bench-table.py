@@ -12,6 +12,18 @@ import statistics
 import sys
 
 BUDGET = {"alloc": 2.2, "close": 3.3}
+KIB, MIB = 1 << 10, 1 << 20
+# Warm, in us, and how many times less than stock
+PHASE_BUDGET = {
+    "icount-cortex-a72": {(32 * MIB, "mmap"): 4, (32 * MIB, "touch"): 51,
+                          (32 * MIB, "munmap"): 7, (32 * MIB, "cycle"): 67,
+                          (8 * MIB, "cycle"): 28, (MIB, "cycle"): 50},
+    "icount-max": {},
+}
+GAIN_BUDGET = {
+    "icount-max": {(8 * MIB, "cycle"): 50, (32 * MIB, "cycle"): 100},
+}
+DMA_PHASES = ("attach", "map", "sync", "partial", "unmap", "detach")
 PHASES = ("alloc", "mmap", "touch", "munmap", "close", "cycle")
 MACHINES = {
     "icount-cortex-a72": "Cortex-A72 (no hardware dirty bit), 1 us = 1000 instructions",
@@ -21,8 +33,9 @@ MACHINES = {
 }
 NOTES = """\
 stock is the base's own system heap, ours is build/linux, same configuration.
-icount counts a "dc zva" of 64 bytes as one instruction and knows no caches, so
-it makes zeroing and cache maintenance too cheap: look at the bytes zeroed, too.
+icount counts instructions, and knows no caches. A "dc zva" or a "dc civac", which
+zero or write back 64 bytes, is one instruction like any other, so zeroing and cache
+maintenance look too cheap: see the bytes zeroed and the bytes maintained, too.
 Stock zeroes every byte within alloc.
 
 cold   pools emptied and caches dropped before each buffer
@@ -34,6 +47,9 @@ mix    64 live buffers of 4 KiB to 32 MiB, each step closes one and allocates on
 cpu    CPU time of the caller, + of the scrubber threads; on one CPU and without
        pauses the wall time is all CPU time, that of RCU and interrupts included
 zeroed bytes zeroed by the scrubber, + by the caller
+dma-*  devices share a recycled buffer: all attach, all map, the CPU accesses it
+       all (sync: begin and end) and then 4 KiB of it (partial; stock has to do
+       all of it), all unmap, all detach. dma-coherent: the devices are coherent
 """
 
 
@@ -200,6 +216,54 @@ def live(results, machine):
               ["live", "phase", "p50", "ours", "p99", "ours"], rows)
 
 
+def budgets(results, machine):
+    """What was set out to be reached, warm, and what is"""
+    rows = []
+    for (size, phase), limit in PHASE_BUDGET.get(machine, {}).items():
+        ours = results.get((machine, "warm", size, 1, phase), "ours", "p50_ns")
+        if ours is not None:
+            rows.append([name_of(size), phase, us(ours), f"<= {limit}",
+                         "yes" if ours <= limit * 1000 else "no"])
+    for phase in ("mmap", "cycle"):
+        key = (machine, "warm", 4 * KIB, 1, phase)
+        stock, ours = (results.get(key, k, "p50_ns") for k in ("stock", "ours"))
+        if ours is not None:
+            rows.append(["4K", phase, us(ours), f"<= {us(stock)} (stock)",
+                         "yes" if ours <= stock else "no"])
+    for (size, phase), limit in GAIN_BUDGET.get(machine, {}).items():
+        key = (machine, "warm", size, 1, phase)
+        stock, ours = (results.get(key, k, "p50_ns") for k in ("stock", "ours"))
+        if ours is not None:
+            rows.append([name_of(size), phase, f"stock / {stock / ours:.0f}",
+                         f"stock / {limit}", "yes" if stock >= limit * ours else "no"])
+    if rows:
+        table("warm: budgets", ["size", "phase", "ours", "budget", "kept"], rows)
+
+
+def dma(results, machine):
+    """What it costs to share a buffer with devices"""
+    for scenario in ("dma-untouched", "dma-written", "dma-coherent"):
+        times, kept = [], []
+        for size, importers in results.of(machine, scenario):
+            start = [name_of(size), str(importers)]
+            times.append(list(start))
+            kept.append(list(start))
+            for phase in DMA_PHASES:
+                key = (machine, scenario, size, importers, phase)
+                times[-1] += [us(results.get(key, k, "p50_ns")) for k in ("stock", "ours")]
+                if phase in ("attach", "detach"):
+                    continue
+                kept[-1] += [f"{results.get(key, k, 'maintained_bytes') / KIB:.0f}"
+                             for k in ("stock", "ours")]
+        if not times:
+            continue
+        head = ["size", "devices"]
+        table(f"{scenario}: p50 in us, stock and ours, of all devices together",
+              head + [cell for p in DMA_PHASES for cell in (p, "ours")], times)
+        table(f"{scenario}: KiB of caches maintained, stock and ours",
+              head + [cell for p in DMA_PHASES[1:-1] for cell in (p, "ours")], kept)
+
+
 def spread(results, machine):
     """How far the runs of one kernel are apart: what the noise alone does"""
     worst = 1.0
@@ -222,6 +286,16 @@ def data(results, directory):
                           for phase in ("alloc", "close", "cycle")
                           for kernel in ("stock", "ours")]
                 print(size, *values, file=file)
+        with open(f"{directory}/dma-{machine}.dat", "w", encoding="ascii") as file:
+            sizes = results.of(machine, "dma-written")
+            for size, importers in sizes:
+                if size != sizes[-1][0]:
+                    continue
+                sums = [sum(results.get((machine, "dma-written", size, importers, phase),
+                                        kernel, "maintained_bytes")
+                            for phase in ("map", "sync", "unmap")) / MIB
+                        for kernel in ("stock", "ours")]
+                print(importers, *sums, file=file)
         with open(f"{directory}/mix-{machine}.dat", "w", encoding="ascii") as file:
             for scenario in ("mix-cold", "mix", "mix-paced"):
                 for size, threads in results.of(machine, scenario):
@@ -246,7 +320,9 @@ def main():
             by_size(results, machine, scenario, ("alloc", "close", "cycle"))
             if mapped and scenario == "warm":
                 by_size(results, machine, scenario, ("mmap", "touch", "munmap"))
+        budgets(results, machine)
         mix(results, machine)
+        dma(results, machine)
         threads_table(results, machine)
         live(results, machine)
         spread(results, machine)

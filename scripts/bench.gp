@@ -41,8 +41,24 @@ do for [format in "svg png"] {
 		unset output
 	}
 
+	# The bytes are the same on every CPU
+	unset logscale
+	set xtics 1, 1, 8
+	set yrange [0:*]
+	set xlabel "devices that share a buffer of 64 MiB"
+	set ylabel "MiB of caches maintained"
+	set title "Written by the CPU, mapped, one access by the CPU, unmapped"
+	if (icount ne "") {
+		set output sprintf("%s/maintenance.%s", dir, format)
+		file = sprintf("%s/dma-%s.dat", dir, word(icount, 1))
+		plot file using 1:2 with linespoints lc rgb "#888888" pt 5 title "stock", \
+			file using 1:3 with linespoints lc rgb "#0060c0" pt 7 title "ours"
+		unset output
+	}
+
 	# The mix: median, 99th percentile and maximum side by side
-	unset logscale x
+	set logscale y
+	set yrange [1:*]
 	unset xlabel
 	set xtics autofreq
 	set bmargin 4

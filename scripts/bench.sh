@@ -37,6 +37,7 @@ icount_steps()
 		measure burst -s 1m,8m -n 10
 		measure spin -s 4k,8m -n 5
 		measure mix -o 600
+		measure dma -D 64k,64m -i 1,8 -n 3
 		return
 	fi
 	measure warm
@@ -47,6 +48,7 @@ icount_steps()
 	measure mix
 	measure mix-paced
 	measure live
+	measure dma
 }
 
 # on_qemu MACHINE KERNEL NUMBER STEPS
@@ -153,7 +155,7 @@ else
 	fi
 fi
 {
-	echo "machine,kernel,run,scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes"
+	echo "machine,kernel,run,scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes,maintained_bytes"
 	cat "$BENCH"/*-*-*.csv
 } >"$BENCH/results"
 rm "$BENCH"/*.csv

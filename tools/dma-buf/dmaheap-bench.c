@@ -38,17 +38,30 @@
 #define MIX_LIVE	64
 #define WARM_UP		2
 
-enum phase { ALLOC, MMAP, TOUCH, MUNMAP, CLOSE, CYCLE, PHASES };
+#define IMPORTER	"/sys/kernel/debug/dma_heap_test_importer"
 
-static const char * const phase_names[PHASES] = {
-	"alloc", "mmap", "touch", "munmap", "close", "cycle"
+enum phase {
+	ALLOC, MMAP, TOUCH, MUNMAP, CLOSE, CYCLE,
+	/* Of devices */
+	ATTACH, MAP, SYNC, PARTIAL, UNMAP, DETACH,
+	PHASES
 };
 
-/* One measurement: the times of each phase, sample by sample */
+static const char * const phase_names[PHASES] = {
+	"alloc", "mmap", "touch", "munmap", "close", "cycle",
+	"attach", "map", "sync", "partial", "unmap", "detach"
+};
+
+/*
+ * One measurement: the times of each phase, sample by sample, and the bytes for
+ * which it maintained caches, if these were counted
+ */
 struct series {
 	__u64 *ns[PHASES];
 	unsigned int n[PHASES];
 	unsigned int room;
+	__u64 maintained[PHASES];
+	bool counted;
 };
 
 /* What was used up to a moment, by this process and behind its back */
@@ -63,7 +76,7 @@ struct list {
 
 static struct {
 	const char *heap;
-	struct list sizes, threads, thread_sizes;
+	struct list sizes, threads, thread_sizes, dma_sizes, importers;
 	unsigned int samples, pause_ms, settle_ms, ops, paced_ops, live;
 	unsigned long seed;
 	bool map, csv;
@@ -73,6 +86,8 @@ static struct {
 			 12441600, 32 * MIB, 33177600, 64 * MIB } },
 	.threads = { 3, { 1, 2, 4 } },
 	.thread_sizes = { 2, { 4 * KIB, MIB } },
+	.dma_sizes = { 3, { 64 * KIB, 8 * MIB, 64 * MIB } },
+	.importers = { 4, { 1, 2, 4, 8 } },
 	.pause_ms = 20,
 	.settle_ms = 1100,
 	.ops = 3000,
@@ -285,7 +300,8 @@ static void usage_end(struct usage *u)
 static void csv_header(FILE *f)
 {
 	fputs("scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,", f);
-	fputs("wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes\n", f);
+	fputs("wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes,", f);
+	fputs("maintained_bytes\n", f);
 }
 
 static void table_header(void)
@@ -297,7 +313,8 @@ static void table_header(void)
 
 static void row_csv(FILE *f, const char *scenario, __u64 size,
 		    unsigned int threads, const char *phase, const __u64 *ns,
-		    unsigned int n, const struct usage *u)
+		    unsigned int n, const struct usage *u,
+		    const __u64 *maintained)
 {
 	fprintf(f, "%s,%s,%llu,%u,%s,%u,%llu,%llu,%llu",
 		scenario, opt.heap, size, threads, phase, n,
@@ -307,13 +324,16 @@ static void row_csv(FILE *f, const char *scenario, __u64 size,
 			u->wall, u->caller, u->scrubber, u->scrubbed, u->paid);
 	else
 		fprintf(f, ",,,,,");
-	fprintf(f, "\n");
+	if (maintained)
+		fprintf(f, ",%llu\n", *maintained);
+	else
+		fprintf(f, ",\n");
 	fflush(f);
 }
 
 static void row_table(const char *scenario, __u64 size, unsigned int threads,
 		      const char *phase, const __u64 *ns, unsigned int n,
-		      const struct usage *u)
+		      const struct usage *u, const __u64 *maintained)
 {
 	printf("%-12s %9llu %2u %-7s %6u %11.1f %11.1f %11.1f", scenario,
 	       size, threads, phase, n, percentile(ns, n, 50) / 1e3,
@@ -322,6 +342,9 @@ static void row_table(const char *scenario, __u64 size, unsigned int threads,
 		printf("  %.1f ms, CPU %.1f + %.1f ms, zeroed %.1f + %.1f MiB",
 		       u->wall / 1e6, u->caller / 1e6, u->scrubber / 1e6,
 		       u->paid / (double)MIB, u->scrubbed / (double)MIB);
+	if (maintained)
+		printf("  caches of %.1f KiB maintained",
+		       *maintained / (double)KIB);
 	printf("\n");
 	fflush(stdout);
 }
@@ -333,6 +356,7 @@ static void report(const char *scenario, __u64 size, unsigned int threads,
 	int with_usage = s->n[CYCLE] ? CYCLE : ALLOC;
 
 	for (int p = 0; p < PHASES; p++) {
+		const __u64 *maintained = s->counted ? &s->maintained[p] : NULL;
 		const struct usage *used = p == with_usage ? u : NULL;
 		__u64 *ns = s->ns[p];
 		unsigned int n = s->n[p];
@@ -342,13 +366,13 @@ static void report(const char *scenario, __u64 size, unsigned int threads,
 		qsort(ns, n, sizeof(*ns), compare);
 		if (opt.csv)
 			row_csv(stdout, scenario, size, threads, phase_names[p],
-				ns, n, used);
+				ns, n, used, maintained);
 		else
 			row_table(scenario, size, threads, phase_names[p], ns, n,
-				  used);
+				  used, maintained);
 		if (opt.file)
 			row_csv(opt.file, scenario, size, threads,
-				phase_names[p], ns, n, used);
+				phase_names[p], ns, n, used, maintained);
 	}
 }
 
@@ -777,6 +801,112 @@ static void run_live(void)
 	measure_live(opt.live);
 }
 
+struct dma_case {
+	const char *scenario;
+	__u64 size;
+	unsigned int importers;
+	bool coherent;
+	/* The CPU writes to every page before the devices come */
+	bool written;
+};
+
+/* Let the test importer measure, or count bytes: a figure for each phase */
+static void ask_importer(int fd, const struct dma_case *c, bool bytes,
+			 __u64 *figure)
+{
+	char text[512], *line;
+	ssize_t len;
+	int file;
+
+	file = open(IMPORTER, O_RDWR | O_CLOEXEC);
+	if (file < 0)
+		die("%s: %s (needs debugfs and CONFIG_DMABUF_HEAPS_TEST_IMPORTER)",
+		    IMPORTER, strerror(errno));
+	len = snprintf(text, sizeof(text), "time %d %u %d %d", fd, c->importers,
+		       c->coherent, bytes);
+	if (write(file, text, len) != len)
+		die("%s refuses '%s': %s", IMPORTER, text, strerror(errno));
+	len = pread(file, text, sizeof(text) - 1, 0);
+	if (len <= 0)
+		die("%s has no answer", IMPORTER);
+	text[len] = 0;
+	close(file);
+
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		for (int p = ATTACH; p < PHASES; p++) {
+			size_t n = strlen(phase_names[p]);
+
+			if (!strncmp(line, phase_names[p], n) && line[n] == ' ')
+				figure[p] = strtoull(line + n, NULL, 10);
+		}
+}
+
+static void write_pages(int fd, __u64 size)
+{
+	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		die("mmap of %llu bytes: %s", size, strerror(errno));
+	for (__u64 at = 0; at < size; at += page_size)
+		map[at] = 1;
+	munmap(map, size);
+}
+
+/* One buffer, recycled if there is something to recycle, and its devices */
+static void share(const struct dma_case *c, bool bytes, struct series *s)
+{
+	__u64 figure[PHASES] = { };
+	int fd = alloc(c->size);
+
+	if (c->written)
+		write_pages(fd, c->size);
+	ask_importer(fd, c, bytes, figure);
+	close(fd);
+	for (int p = ATTACH; p < PHASES; p++) {
+		if (bytes && s)
+			s->maintained[p] = figure[p];
+		else
+			add(s, p, figure[p]);
+	}
+	pause_ms(opt.pause_ms);
+}
+
+static void measure_dma(const struct dma_case *c)
+{
+	unsigned int n = opt.samples ? opt.samples : 5;
+	struct series s;
+
+	series_init(&s, n);
+	for (int k = 0; k < WARM_UP; k++)
+		share(c, false, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		share(c, false, &s);
+	/* Probes take time: a run of its own */
+	share(c, true, &s);
+	s.counted = true;
+	report(c->scenario, c->size, c->importers, &s, NULL);
+	series_free(&s);
+}
+
+static void run_dma(void)
+{
+	static const struct dma_case cases[] = {
+		{ .scenario = "dma-untouched" },
+		{ .scenario = "dma-written", .written = true },
+		{ .scenario = "dma-coherent", .written = true, .coherent = true },
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(cases); k++)
+		for (unsigned int i = 0; i < opt.dma_sizes.n; i++)
+			for (unsigned int j = 0; j < opt.importers.n; j++) {
+				struct dma_case c = cases[k];
+
+				c.size = opt.dma_sizes.value[i];
+				c.importers = opt.importers.value[j];
+				measure_dma(&c);
+			}
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(void);
@@ -791,6 +921,7 @@ static const struct scenario {
 	{ "mix-paced", run_mix_paced, "the same, 2 ms between steps" },
 	{ "threads", run_threads, "threads that allocate and close" },
 	{ "live", run_live, "4 KiB while 10000 buffers live" },
+	{ "dma", run_dma, "devices share it (needs root and the test importer)" },
 };
 
 static void usage(FILE *f)
@@ -799,7 +930,7 @@ static void usage(FILE *f)
 		"Usage: dmaheap-bench [option]...\n"
 		"Measure what buffers of a DMA-BUF heap cost.\n"
 		"  -H, --heap=NAME,...      heaps, one after the other (system)\n"
-		"  -S, --scenario=NAME,...  what to measure (all of them)\n"
+		"  -S, --scenario=NAME,...  what to measure (all but dma)\n"
 		"  -s, --size=SIZE,...      in bytes, or with k, m\n"
 		"  -n, --samples=N          of each size (by size)\n"
 		"  -p, --pause=MS           after each sample (20)\n"
@@ -810,6 +941,8 @@ static void usage(FILE *f)
 		"  -t, --threads=N,...      (1,2,4)\n"
 		"  -T, --thread-size=SIZE,...  (4k,1m)\n"
 		"  -l, --live=N             buffers of live (10000)\n"
+		"  -D, --dma-size=SIZE,...  (64k,8m,64m)\n"
+		"  -i, --importers=N,...    devices that share, up to 8 (1,2,4,8)\n"
 		"  -m, --no-map             allocate and close only\n"
 		"  -c, --csv                CSV instead of a table\n"
 		"  -f, --file=FILE          CSV there, too\n"
@@ -920,20 +1053,23 @@ int main(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "thread-size", required_argument, NULL, 'T' },
 		{ "live", required_argument, NULL, 'l' },
+		{ "dma-size", required_argument, NULL, 'D' },
+		{ "importers", required_argument, NULL, 'i' },
 		{ "no-map", no_argument, NULL, 'm' },
 		{ "csv", no_argument, NULL, 'c' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	unsigned int chosen = ~0u;
+	/* The last one needs what only a kernel for tests has */
+	unsigned int chosen = (1u << (ARRAY_SIZE(scenarios) - 1)) - 1;
 	char system[] = "system";
 	char *heaps = system;
 	char *file = NULL;
 	char *name;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:r:t:T:l:mcf:h",
+	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:r:t:T:l:D:i:mcf:h",
 				options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
@@ -971,6 +1107,12 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			opt.live = one("number of buffers", optarg, 1, 1000000);
+			break;
+		case 'D':
+			many("size", optarg, &opt.dma_sizes, 1ull << 40);
+			break;
+		case 'i':
+			many("number of devices", optarg, &opt.importers, 8);
 			break;
 		case 'm':
 			opt.map = false;
