@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # Measure stock heaps and ours on the same machines: results.csv, table.txt and
 # plots in build/bench. QUICK=1: less of it. "bench.sh tool" only builds the tool.
+# MACHINES: which of cortex-a72, max, smp and uml, instead of all.
 . "$(dirname "$0")/lib.sh"
 
 BENCH=$ROOT/build/bench
 QUICK=${QUICK:-0}
+MACHINES=${MACHINES:-cortex-a72 max smp uml}
 native=$OUT/bench-native
 
 # tool DIR MAKE-ARGS...
@@ -115,6 +117,30 @@ on_uml()
 	record uml "$1" "$2" "$log"
 }
 
+# runs FUNCTION: noise falls on both kernels
+runs()
+{
+	"$1" stock 1
+	"$1" ours 1
+	"$1" ours 2
+	"$1" stock 2
+}
+
+uml()
+{
+	local kernel
+
+	if [ "$(uname -m)" != x86_64 ]; then
+		say bench "User Mode Linux needs an x86-64 machine: left out"
+		return
+	fi
+	tool "$native"
+	for kernel in stock ours; do
+		scripts/kbuild.sh uml-$kernel
+	done
+	runs on_uml
+}
+
 # record MACHINE KERNEL NUMBER LOG: the lines of the tool, with where they are from
 record()
 {
@@ -132,28 +158,15 @@ done
 rm -rf "$BENCH"
 mkdir -p "$BENCH"
 start=$SECONDS
-if [ "$QUICK" = 1 ]; then
-	icount max
-else
-	icount cortex-a72
-	icount max
-	on_smp stock 1
-	on_smp ours 1
-	on_smp ours 2
-	on_smp stock 2
-	if [ "$(uname -m)" = x86_64 ]; then
-		tool "$native"
-		for kernel in stock ours; do
-			scripts/kbuild.sh uml-$kernel
-		done
-		on_uml stock 1
-		on_uml ours 1
-		on_uml ours 2
-		on_uml stock 2
-	else
-		say bench "User Mode Linux needs an x86-64 machine: left out"
-	fi
-fi
+[ "$QUICK" = 0 ] || MACHINES=max
+for machine in $MACHINES; do
+	case $machine in
+	cortex-a72 | max) icount "$machine" ;;
+	smp) runs on_smp ;;
+	uml) uml ;;
+	*) die "no machine $machine" ;;
+	esac
+done
 {
 	echo "machine,kernel,run,scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes,maintained_bytes"
 	cat "$BENCH"/*-*-*.csv

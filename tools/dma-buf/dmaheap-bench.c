@@ -814,7 +814,7 @@ struct dma_case {
 static void ask_importer(int fd, const struct dma_case *c, bool bytes,
 			 __u64 *figure)
 {
-	char text[512], *line;
+	char text[512], *line, *rest;
 	ssize_t len;
 	int file;
 
@@ -832,7 +832,9 @@ static void ask_importer(int fd, const struct dma_case *c, bool bytes,
 	text[len] = 0;
 	close(file);
 
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+	/* main() is in the middle of a list of heaps */
+	for (line = strtok_r(text, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
 		for (int p = ATTACH; p < PHASES; p++) {
 			size_t n = strlen(phase_names[p]);
 
