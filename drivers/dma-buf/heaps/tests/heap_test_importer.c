@@ -47,6 +47,9 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+/* Tells whether this kernel knows parts of a buffer */
+#include <uapi/linux/dma-buf.h>
+
 #define NAME		"dma_heap_test_importer"
 
 /* Longer than any line of an answer */
