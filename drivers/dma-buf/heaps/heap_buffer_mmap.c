@@ -251,36 +251,49 @@ static size_t dma_heap_leading_blocks(struct dma_heap_backing *backing)
 	return len;
 }
 
+/* Up to which address there is nothing but blocks, if that is where they fit */
+static unsigned long dma_heap_blocks_end(struct vm_area_struct *vma)
+{
+	struct dma_heap_buffer *buffer = vma->vm_private_data;
+	unsigned long offset = vma->vm_pgoff << PAGE_SHIFT;
+	size_t blocks;
+
+	if (!dma_heap_maps_blocks(vma, vma->vm_start, vma->vm_pgoff))
+		return vma->vm_start;
+
+	blocks = dma_heap_leading_blocks(to_backing(buffer));
+	if (blocks <= offset)
+		return vma->vm_start;
+
+	return min(vma->vm_start + (blocks - offset),
+		   ALIGN_DOWN(vma->vm_end, PMD_SIZE));
+}
+
+static int dma_heap_map_part(struct vm_area_struct *vma, unsigned long start,
+			     unsigned long end)
+{
+	return start < end ? dma_heap_map_range(vma, start, end,
+						dma_heap_map_ends, vma) : 0;
+}
+
 /*
  * Large buffers are made of many chunks, and most of these are blocks only: do
  * not look at each of them to see that there is nothing to do.
  */
 static int dma_heap_map_at_once(struct vm_area_struct *vma)
 {
-	struct dma_heap_buffer *buffer = vma->vm_private_data;
-	unsigned long offset = vma->vm_pgoff << PAGE_SHIFT;
 	unsigned long first = ALIGN(vma->vm_start, PMD_SIZE);
 	unsigned long last = vma->vm_start;
-	size_t blocks = 0;
-	int ret = 0;
+	int ret;
 
-	if (dma_heap_maps_blocks(vma, vma->vm_start, vma->vm_pgoff))
-		blocks = dma_heap_leading_blocks(to_backing(buffer));
-	if (blocks > offset)
-		last += blocks - offset;
-	last = min(last, ALIGN_DOWN(vma->vm_end, PMD_SIZE));
-	/* None: all of it is what follows them */
+	if (first < ALIGN_DOWN(vma->vm_end, PMD_SIZE))
+		last = dma_heap_blocks_end(vma);
 	if (first >= last)
-		first = last = vma->vm_start;
+		return dma_heap_map_part(vma, vma->vm_start, vma->vm_end);
 
-	if (vma->vm_start < first)
-		ret = dma_heap_map_range(vma, vma->vm_start, first,
-					 dma_heap_map_ends, vma);
-	if (!ret && last < vma->vm_end)
-		ret = dma_heap_map_range(vma, last, vma->vm_end,
-					 dma_heap_map_ends, vma);
+	ret = dma_heap_map_part(vma, vma->vm_start, first);
 
-	return ret;
+	return ret ?: dma_heap_map_part(vma, last, vma->vm_end);
 }
 
 #else /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
