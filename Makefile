@@ -88,7 +88,7 @@ menuconfig: tree
 	@scripts/menuconfig.sh
 
 clean:
-	rm -rf build/out build/log build/results build/stage build/stage.manifest build/demo build/bench build/series
+	rm -rf build/out build/log build/results build/stage build/stage.manifest build/stock build/demo build/bench build/series
 
 mrproper:
 	rm -rf build
