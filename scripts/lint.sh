@@ -151,5 +151,7 @@ check "gcc" warnings gcc
 check "sparse" run_sparse
 check "clang" warnings clang LLVM=1 CROSS_COMPILE=
 check "gcc 32 bit" warnings arm ARCH=arm "CROSS_COMPILE=${CCACHE}arm-linux-gnueabihf-"
+# Blocks are there as well, and the compiler is where we are
+[ "$(uname -m)" != x86_64 ] || check "gcc x86-64" warnings x86 ARCH=x86_64 "CROSS_COMPILE=$CCACHE"
 check "shell syntax" bash -n scripts/*.sh .ci/run
 exit $failed
