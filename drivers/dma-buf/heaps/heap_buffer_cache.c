@@ -206,14 +206,28 @@ static void dma_heap_bounce(struct dma_heap_attachment *a, size_t offset,
 	}
 }
 
-static void dma_heap_bounce_all(struct dma_heap_buffer *buffer, size_t offset,
-				size_t len, bool to_device)
+/*
+ * Get what devices wrote to their copies, which may be older than what the CPU
+ * is in the middle of writing. What is between two such parts counts as that.
+ */
+static void dma_heap_copy_back(struct dma_heap_buffer *buffer,
+			       struct dma_heap_attachment *a, size_t offset,
+			       size_t len)
 {
-	struct dma_heap_attachment *a;
+	size_t end = offset + len;
 
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->bounces)
-			dma_heap_bounce(a, offset, len, to_device);
+	if (!buffer->writers) {
+		dma_heap_bounce(a, offset, len, false);
+		return;
+	}
+
+	if (offset < buffer->write_start)
+		dma_heap_bounce(a, offset,
+				min(end, buffer->write_start) - offset, false);
+	if (end > buffer->write_end) {
+		offset = max(offset, buffer->write_end);
+		dma_heap_bounce(a, offset, end - offset, false);
+	}
 }
 
 /**
@@ -263,7 +277,7 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 		return;
 
 	if (a->bounces)
-		dma_heap_bounce(a, 0, dmabuf->size, false);
+		dma_heap_copy_back(buffer, a, 0, dmabuf->size);
 
 	if (a->direct && dma_heap_devices_read(buffer, false))
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
@@ -320,6 +334,19 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 }
 
+static void dma_heap_write_begins(struct dma_heap_buffer *buffer, size_t offset,
+				  size_t len)
+{
+	buffer->dirty = true;
+	if (buffer->writers++) {
+		buffer->write_start = min(buffer->write_start, offset);
+		buffer->write_end = max(buffer->write_end, offset + len);
+	} else {
+		buffer->write_start = offset;
+		buffer->write_end = offset + len;
+	}
+}
+
 /**
  * dma_heap_buffer_begin_cpu_access_partial - the CPU accesses a part
  * @dmabuf: the buffer
@@ -340,17 +367,18 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 					     u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	struct dma_heap_attachment *a;
 
 	if (buffer->source->uncached)
 		return 0;
 
 	mutex_lock(&buffer->lock);
 	dma_heap_drop(dmabuf, offset, len);
-	dma_heap_bounce_all(buffer, offset, len, false);
-	if (dir != DMA_FROM_DEVICE) {
-		buffer->dirty = true;
-		buffer->writers++;
-	}
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->bounces)
+			dma_heap_copy_back(buffer, a, offset, len);
+	if (dir != DMA_FROM_DEVICE)
+		dma_heap_write_begins(buffer, offset, len);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -375,6 +403,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 					   u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	struct dma_heap_attachment *a;
 
 	/* Who only read has nothing to tell the devices */
 	if (dir == DMA_FROM_DEVICE || buffer->source->uncached)
@@ -385,7 +414,9 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 		buffer->writers--;
 	if (dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, offset, len);
-	dma_heap_bounce_all(buffer, offset, len, true);
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->bounces)
+			dma_heap_bounce(a, offset, len, true);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
