@@ -208,9 +208,8 @@ static bool dma_heap_attachment_bounces(struct dma_heap_attachment *a)
 }
 
 /* Maintenance of caches is not the mapping's business, see heap_buffer_cache.c */
-static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
-					 struct dma_heap_attachment *a,
-					 enum dma_data_direction dir)
+static int dma_heap_attachment_map_dir(struct dma_heap_attachment *a,
+				       enum dma_data_direction dir)
 {
 	int ret;
 
@@ -219,14 +218,37 @@ static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
 		return ret;
 
 	a->bounces = dma_heap_attachment_bounces(a);
+	a->dir = dir;
+
+	return 0;
+}
+
+static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
+					 struct dma_heap_attachment *a,
+					 enum dma_data_direction dir)
+{
+	int ret;
+
+	ret = dma_heap_attachment_map_dir(a, dir);
+	if (ret)
+		return ret;
+
+	/* All of a copy goes back, so all of it has to be kept up to date */
+	if (a->bounces && dir == DMA_FROM_DEVICE) {
+		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
+		ret = dma_heap_attachment_map_dir(a, DMA_BIDIRECTIONAL);
+		if (ret)
+			return ret;
+	}
+
 	/* The copying would go through the cache */
 	if (a->bounces && buffer->source->uncached) {
-		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
+		dma_unmap_sgtable(a->dev, &a->sgt, a->dir,
+				  DMA_ATTR_SKIP_CPU_SYNC);
 		return -EIO;
 	}
 
 	a->direct = !a->bounces && !dev_is_dma_coherent(a->dev);
-	a->dir = dir;
 
 	return 0;
 }

@@ -23,7 +23,8 @@ struct dma_buf;
  * @sgt: the chunks of the backing as the device sees them, in pieces where
  *	 they are larger than it can map
  * @mapcount: mappings of @sgt in use; it is mapped once for all of them
- * @dir: direction @sgt is mapped with, valid while @mapcount is not zero
+ * @dir: direction @sgt is mapped with, valid while @mapcount is not zero; it
+ *	 covers that asked for
  * @direct: the device goes to memory, past the CPU's caches
  * @bounces: the device works on copies, which the DMA API makes
  */
