@@ -230,6 +230,15 @@ static void dma_heap_copy_back(struct dma_heap_buffer *buffer,
 	}
 }
 
+/* Update a device's copy, in which it may have written if it had it before */
+static void dma_heap_copy_out(struct dma_heap_buffer *buffer,
+			      struct dma_heap_attachment *a, size_t size)
+{
+	if (a->mapcount > 1 && dma_heap_attachment_writes(a))
+		dma_heap_copy_back(buffer, a, 0, size);
+	dma_heap_bounce(a, 0, size, true);
+}
+
 /**
  * dma_heap_device_access_begins - show a device what others wrote
  * @dmabuf: buffer of a source that is not uncached
@@ -252,7 +261,7 @@ void dma_heap_device_access_begins(struct dma_buf *dmabuf,
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
 		buffer->dirty |= dma_heap_attachment_writes(a);
 		if (a->bounces)
-			dma_heap_bounce(a, 0, dmabuf->size, true);
+			dma_heap_copy_out(buffer, a, dmabuf->size);
 	}
 }
 
