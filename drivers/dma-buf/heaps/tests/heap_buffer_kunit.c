@@ -2,7 +2,7 @@
 /*
  * KUnit suite of the exporter of DMA-BUF heaps
  *
- * Buffers are made from a mock source, allocated through a heap of their own
+ * Buffers are made from a test source, allocated through a heap of their own
  * and used by the devices of the test by way of the dma-buf core. mmap is not
  * here: it needs user space, and has its kselftests.
  */
@@ -41,171 +41,18 @@
 /* Enough for a scatterlist that is chained twice */
 #define MANY_CHUNKS	(2 * SG_MAX_SINGLE_ALLOC + 3)
 
-/**
- * struct mock_source - memory from the page allocator in chunks of given orders
- * @base: what the exporter knows
- * @orders: orders of the chunks of a backing
- * @count: how many chunks a backing has
- * @ret: errno to fail with
- * @backing: the newest backing
- * @calls: how often alloc was called
- * @allocated: how often it gave something
- * @freed: how often something was given back
- */
-struct mock_source {
-	struct dma_heap_source base;
-	const u8 *orders;
-	unsigned int count;
-	int ret;
-	struct dma_heap_backing *backing;
-	unsigned int calls;
-	unsigned int allocated;
-	unsigned int freed;
-};
-
-static struct mock_source *to_mock_source(struct dma_heap_source *source)
-{
-	return container_of(source, struct mock_source, base);
-}
-
-static void mock_source_free_pages(struct sg_table *sgt)
-{
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sgtable_sg(sgt, sg, i)
-		if (sg_page(sg))
-			__free_pages(sg_page(sg), get_order(sg->length));
-
-	sg_free_table(sgt);
-}
-
-static int mock_source_alloc_pages(struct mock_source *mock,
-				   struct sg_table *sgt)
-{
-	struct scatterlist *sg;
-	int i, ret;
-
-	ret = sg_alloc_table(sgt, mock->count, GFP_KERNEL);
-	if (ret)
-		return ret;
-
-	for_each_sgtable_sg(sgt, sg, i) {
-		unsigned int order = mock->orders[i];
-		struct page *page;
-
-		page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
-		if (!page) {
-			mock_source_free_pages(sgt);
-			return -ENOMEM;
-		}
-		sg_set_page(sg, page, PAGE_SIZE << order, 0);
-	}
-
-	return 0;
-}
-
-static size_t mock_source_size(const struct mock_source *mock)
-{
-	size_t size = 0;
-	unsigned int i;
-
-	for (i = 0; i < mock->count; i++)
-		size += PAGE_SIZE << mock->orders[i];
-
-	return size;
-}
-
-static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source,
-						  size_t size)
-{
-	struct mock_source *mock = to_mock_source(source);
-	struct dma_heap_backing *backing;
-	int ret;
-
-	mock->calls++;
-	if (mock->ret)
-		return ERR_PTR(mock->ret);
-
-	if (size != mock_source_size(mock))
-		return ERR_PTR(-ERANGE);
-
-	backing = kzalloc(sizeof(*backing), GFP_KERNEL);
-	if (!backing)
-		return ERR_PTR(-ENOMEM);
-
-	ret = mock_source_alloc_pages(mock, &backing->sgt);
-	if (ret) {
-		kfree(backing);
-		return ERR_PTR(ret);
-	}
-
-	backing->size = size;
-	mock->backing = backing;
-	mock->allocated++;
-
-	return backing;
-}
-
-static void mock_source_free(struct dma_heap_source *source,
-			     struct dma_heap_backing *backing)
-{
-	struct mock_source *mock = to_mock_source(source);
-
-	mock_source_free_pages(&backing->sgt);
-	kfree(backing);
-	mock->backing = NULL;
-	mock->freed++;
-}
-
-static const struct dma_heap_source_ops mock_source_ops = {
-	.alloc = mock_source_alloc,
-	.free = mock_source_free,
-};
-
-static const struct dma_buf_ops mock_buf_ops = {
-	.attach = dma_heap_buffer_attach,
-	.detach = dma_heap_buffer_detach,
-	.map_dma_buf = dma_heap_buffer_map,
-	.unmap_dma_buf = dma_heap_buffer_unmap,
-	.begin_cpu_access = dma_heap_buffer_begin_cpu_access,
-	.end_cpu_access = dma_heap_buffer_end_cpu_access,
-	.mmap = dma_heap_buffer_mmap,
-	.vmap = dma_heap_buffer_vmap,
-	.vunmap = dma_heap_buffer_vunmap,
-	.release = dma_heap_buffer_release,
-};
-
-static struct dma_buf *mock_heap_allocate(struct dma_heap *heap,
-					  unsigned long len, u32 fd_flags,
-					  u64 heap_flags)
-{
-	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
-
-	exp_info.ops = &mock_buf_ops;
-	exp_info.size = len;
-	exp_info.flags = fd_flags;
-
-	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
-				      &exp_info);
-}
-
-static const struct dma_heap_ops mock_heap_ops = {
-	.allocate = mock_heap_allocate,
-};
-
 /* Sizes that go up and down */
 static const u8 mixed_orders[] = { 2, 0, 3, 0, 1 };
 
 /**
  * struct buffer_test - what every test starts with
- * @source: the mock source
+ * @source: the test source
  * @heap: a heap of this source
  * @dev: two devices
  * @dma_errors: what CONFIG_DMA_API_DEBUG had to complain about before
  */
 struct buffer_test {
-	struct mock_source source;
+	struct heap_test_source source;
 	struct dma_heap *heap;
 	struct device *dev[2];
 	u32 dma_errors;
@@ -221,10 +68,9 @@ static int buffer_test_init(struct kunit *test)
 
 	test->priv = ctx;
 	ctx->dma_errors = heap_test_dma_errors();
-	ctx->source.base.ops = &mock_source_ops;
-	ctx->source.orders = mixed_orders;
-	ctx->source.count = ARRAY_SIZE(mixed_orders);
-	ctx->heap = heap_test_add(test, NAME, &mock_heap_ops,
+	heap_test_source_init(&ctx->source, mixed_orders,
+			      ARRAY_SIZE(mixed_orders));
+	ctx->heap = heap_test_add(test, NAME, &heap_test_source_heap_ops,
 				  &ctx->source.base);
 	ctx->dev[0] = heap_test_device(test, "importer0");
 	ctx->dev[1] = heap_test_device(test, "importer1");
@@ -243,7 +89,7 @@ static void buffer_test_exit(struct kunit *test)
 
 static struct dma_buf *buffer_try_alloc(struct buffer_test *ctx)
 {
-	return dma_heap_buffer_alloc(ctx->heap, mock_source_size(&ctx->source),
+	return dma_heap_buffer_alloc(ctx->heap, heap_test_source_size(&ctx->source),
 				     O_RDWR, 0);
 }
 
@@ -376,7 +222,7 @@ static void buffer_test_release(struct kunit *test)
 	struct dma_buf *dmabuf = buffer_alloc(test);
 
 	KUNIT_EXPECT_EQ(test, ctx->source.allocated, 1);
-	KUNIT_EXPECT_EQ(test, dmabuf->size, mock_source_size(&ctx->source));
+	KUNIT_EXPECT_EQ(test, dmabuf->size, heap_test_source_size(&ctx->source));
 	KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, NAME);
 
 	get_dma_buf(dmabuf);
@@ -671,11 +517,6 @@ static void buffer_test_map_failure(struct kunit *test)
 #define UNMAP(_dev, _dir) \
 	{ _dev, HEAP_TEST_DMA_UNMAP, _dir, DMA_ATTR_SKIP_CPU_SYNC, \
 	  ARRAY_SIZE(mixed_orders) }
-#define SYNC_FOR_CPU(_dev, _dir) \
-	{ _dev, HEAP_TEST_DMA_SYNC_FOR_CPU, _dir, 0, ARRAY_SIZE(mixed_orders) }
-#define SYNC_FOR_DEVICE(_dev, _dir) \
-	{ _dev, HEAP_TEST_DMA_SYNC_FOR_DEVICE, _dir, 0, \
-	  ARRAY_SIZE(mixed_orders) }
 
 #define EXPECT_DMA(test, trace, ...) do { \
 	const struct heap_test_dma_event _events[] = { __VA_ARGS__ }; \
@@ -688,8 +529,8 @@ static void buffer_test_map_failure(struct kunit *test)
 	heap_test_dma_trace_expect(test, trace, NULL, 0)
 
 /*
- * One table however often it is mapped. Every mapping gives the buffer to the
- * device, every unmapping gives it back to the CPU, in the table's direction.
+ * One table however often it is mapped, in the first one's direction. Caches are
+ * not maintained by way of the device: see heap_cache_kunit.c.
  */
 static void buffer_test_map_twice(struct kunit *test)
 {
@@ -705,20 +546,18 @@ static void buffer_test_map_twice(struct kunit *test)
 	EXPECT_NO_DMA(test, trace);
 
 	mapping[0] = buffer_map(test, attachment, first->dir);
-	EXPECT_DMA(test, trace, MAP(dev, first->dir),
-		   SYNC_FOR_DEVICE(dev, first->dir));
+	EXPECT_DMA(test, trace, MAP(dev, first->dir));
 
 	mapping[1] = buffer_map(test, attachment, first->dir);
 	KUNIT_EXPECT_PTR_EQ(test, mapping[1]->sgt, mapping[0]->sgt);
-	EXPECT_DMA(test, trace, SYNC_FOR_DEVICE(dev, first->dir));
+	EXPECT_NO_DMA(test, trace);
 
 	buffer_unmap(test, mapping[0]);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev, first->dir));
+	EXPECT_NO_DMA(test, trace);
 	expect_backing_mapped(test, dev, mapping[1]->sgt);
 
 	buffer_unmap(test, mapping[1]);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev, first->dir),
-		   UNMAP(dev, first->dir));
+	EXPECT_DMA(test, trace, UNMAP(dev, first->dir));
 
 	buffer_detach(test, attachment);
 	EXPECT_NO_DMA(test, trace);
@@ -737,20 +576,15 @@ static void buffer_test_map_twice_mixed(struct kunit *test)
 	attachment = buffer_attach(test, buffer_alloc(test), dev);
 	mapping[0] = buffer_map(test, attachment, DMA_BIDIRECTIONAL);
 	mapping[1] = buffer_map(test, attachment, DMA_TO_DEVICE);
-	EXPECT_DMA(test, trace, MAP(dev, DMA_BIDIRECTIONAL),
-		   SYNC_FOR_DEVICE(dev, DMA_BIDIRECTIONAL),
-		   SYNC_FOR_DEVICE(dev, DMA_BIDIRECTIONAL));
+	EXPECT_DMA(test, trace, MAP(dev, DMA_BIDIRECTIONAL));
 
 	buffer_unmap(test, mapping[0]);
 	buffer_unmap(test, mapping[1]);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev, DMA_BIDIRECTIONAL),
-		   SYNC_FOR_CPU(dev, DMA_BIDIRECTIONAL),
-		   UNMAP(dev, DMA_BIDIRECTIONAL));
+	EXPECT_DMA(test, trace, UNMAP(dev, DMA_BIDIRECTIONAL));
 
 	/* Not before all of it is gone, another direction is possible */
 	mapping[0] = buffer_map(test, attachment, DMA_FROM_DEVICE);
-	EXPECT_DMA(test, trace, MAP(dev, DMA_FROM_DEVICE),
-		   SYNC_FOR_DEVICE(dev, DMA_FROM_DEVICE));
+	EXPECT_DMA(test, trace, MAP(dev, DMA_FROM_DEVICE));
 }
 
 /* A mapping that is refused touches nothing */
@@ -770,15 +604,13 @@ static void buffer_test_map_refused(struct kunit *test)
 	EXPECT_NO_DMA(test, trace);
 
 	mapping = buffer_map(test, attachment, DMA_TO_DEVICE);
-	EXPECT_DMA(test, trace, MAP(dev, DMA_TO_DEVICE),
-		   SYNC_FOR_DEVICE(dev, DMA_TO_DEVICE));
+	EXPECT_DMA(test, trace, MAP(dev, DMA_TO_DEVICE));
 	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_FROM_DEVICE);
 	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EBUSY));
 	EXPECT_NO_DMA(test, trace);
 
 	buffer_unmap(test, mapping);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev, DMA_TO_DEVICE),
-		   UNMAP(dev, DMA_TO_DEVICE));
+	EXPECT_DMA(test, trace, UNMAP(dev, DMA_TO_DEVICE));
 }
 
 static void cpu_access_begin(struct kunit *test, struct dma_buf *dmabuf,
@@ -794,74 +626,40 @@ static void cpu_access_end(struct kunit *test, struct dma_buf *dmabuf,
 }
 
 /*
- * CPU access concerns the devices that have the buffer mapped. The maintenance
- * is in the direction of their mapping, whatever that of the access is; only
- * the end of a read needs none.
+ * The devices' mappings are left alone by whatever the CPU does. That it sees
+ * what they wrote, and they what it wrote, is the business of the heap's device:
+ * see heap_cache_kunit.c.
  */
 static void buffer_test_cpu_access(struct kunit *test)
 {
 	const struct direction_case *access = test->param_value;
-	bool writes = access->dir != DMA_FROM_DEVICE;
 	struct buffer_test *ctx = test->priv;
-	struct device *dev0 = ctx->dev[0];
-	struct device *dev1 = ctx->dev[1];
+	struct device *dev = ctx->dev[0];
 	struct dma_buf *dmabuf = buffer_alloc(test);
-	struct dma_buf_attachment *attachment[2];
+	struct dma_buf_attachment *attachment;
 	struct heap_test_dma_trace *trace;
-	struct mapping *mapping[2];
+	struct mapping *mapping;
 
-	trace = heap_test_dma_trace_start(test, dev0, dev1);
+	trace = heap_test_dma_trace_start(test, dev, NULL);
 
-	/* Nobody there */
+	attachment = buffer_attach(test, dmabuf, dev);
 	cpu_access_begin(test, dmabuf, access->dir);
 	cpu_access_end(test, dmabuf, access->dir);
 	EXPECT_NO_DMA(test, trace);
 
-	/* Both there, none mapped */
-	attachment[0] = buffer_attach(test, dmabuf, dev0);
-	attachment[1] = buffer_attach(test, dmabuf, dev1);
+	mapping = buffer_map(test, attachment, DMA_FROM_DEVICE);
+	EXPECT_DMA(test, trace, MAP(dev, DMA_FROM_DEVICE));
 	cpu_access_begin(test, dmabuf, access->dir);
 	cpu_access_end(test, dmabuf, access->dir);
 	EXPECT_NO_DMA(test, trace);
 
-	/* One mapped */
-	mapping[0] = buffer_map(test, attachment[0], DMA_FROM_DEVICE);
-	trace->count = 0;
+	/* Unmapped and gone in the middle of an access */
 	cpu_access_begin(test, dmabuf, access->dir);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev0, DMA_FROM_DEVICE));
+	buffer_unmap(test, mapping);
+	EXPECT_DMA(test, trace, UNMAP(dev, DMA_FROM_DEVICE));
+	buffer_detach(test, attachment);
 	cpu_access_end(test, dmabuf, access->dir);
-	if (writes)
-		EXPECT_DMA(test, trace, SYNC_FOR_DEVICE(dev0, DMA_FROM_DEVICE));
-	else
-		EXPECT_NO_DMA(test, trace);
-
-	/* Both mapped */
-	mapping[1] = buffer_map(test, attachment[1], DMA_TO_DEVICE);
-	trace->count = 0;
-	cpu_access_begin(test, dmabuf, access->dir);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev0, DMA_FROM_DEVICE),
-		   SYNC_FOR_CPU(dev1, DMA_TO_DEVICE));
-	cpu_access_end(test, dmabuf, access->dir);
-	if (writes)
-		EXPECT_DMA(test, trace, SYNC_FOR_DEVICE(dev0, DMA_FROM_DEVICE),
-			   SYNC_FOR_DEVICE(dev1, DMA_TO_DEVICE));
-	else
-		EXPECT_NO_DMA(test, trace);
-
-	/* The first one unmapped in the middle of an access */
-	cpu_access_begin(test, dmabuf, access->dir);
-	buffer_unmap(test, mapping[0]);
-	trace->count = 0;
-	cpu_access_end(test, dmabuf, access->dir);
-	if (writes)
-		EXPECT_DMA(test, trace, SYNC_FOR_DEVICE(dev1, DMA_TO_DEVICE));
-	else
-		EXPECT_NO_DMA(test, trace);
-
-	/* And gone */
-	buffer_detach(test, attachment[0]);
-	cpu_access_begin(test, dmabuf, access->dir);
-	EXPECT_DMA(test, trace, SYNC_FOR_CPU(dev1, DMA_TO_DEVICE));
+	EXPECT_NO_DMA(test, trace);
 }
 
 static void vmap_mark(struct iosys_map *map, size_t size)
@@ -886,7 +684,7 @@ static void expect_marks(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, *vaddr, n);
 		kunmap_local(vaddr);
 	}
-	KUNIT_EXPECT_EQ(test, n, mock_source_size(&ctx->source) / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, n, heap_test_source_size(&ctx->source) / PAGE_SIZE);
 }
 
 struct vmapping {
@@ -960,6 +758,35 @@ static void buffer_test_vmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iosys_map_rd(&first->map,
 					   dmabuf->size - PAGE_SIZE, u32),
 			dmabuf->size / PAGE_SIZE);
+}
+
+/* The kernel has all of a single chunk mapped already, if it is not highmem */
+static void buffer_test_vmap_one_chunk(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf *dmabuf;
+	struct vmapping *vmapping;
+	static const u8 order = 2;
+
+	ctx->source.orders = &order;
+	ctx->source.count = 1;
+	dmabuf = buffer_alloc(test);
+	vmapping = buffer_vmap(test, dmabuf);
+	vmap_mark(&vmapping->map, dmabuf->size);
+	expect_marks(test);
+	if (!PageHighMem(first_page(test)))
+		KUNIT_EXPECT_PTR_EQ(test, vmapping->map.vaddr,
+				    page_address(first_page(test)));
+
+	/* Its end leaves the address to the kernel */
+	buffer_vunmap(test, vmapping);
+	expect_marks(test);
+
+	/* Not if it is to be mapped in another way */
+	ctx->source.base.uncached = true;
+	vmapping = buffer_vmap(test, buffer_alloc(test));
+	KUNIT_EXPECT_PTR_NE(test, vmapping->map.vaddr,
+			    page_address(first_page(test)));
 }
 
 /* Whatever is done for the kernel mapping, what was written through it stays */
@@ -1104,7 +931,7 @@ static unsigned int vmap_count_writecombined(struct vmapping *vmapping)
 static void buffer_test_uncached_vmap(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
-	size_t size = mock_source_size(&ctx->source);
+	size_t size = heap_test_source_size(&ctx->source);
 	struct vmapping *vmapping;
 
 	/* init_mm is not exported */
@@ -1309,6 +1136,7 @@ static struct kunit_case buffer_test_cases[] = {
 	KUNIT_CASE(buffer_test_map_refused),
 	KUNIT_CASE_PARAM(buffer_test_cpu_access, direction_gen_params),
 	KUNIT_CASE(buffer_test_vmap),
+	KUNIT_CASE(buffer_test_vmap_one_chunk),
 	KUNIT_CASE_PARAM(buffer_test_vmap_cpu_access, direction_gen_params),
 	KUNIT_CASE(buffer_test_vmap_faults),
 	KUNIT_CASE_PARAM(buffer_test_uncached, direction_gen_params),

@@ -7,13 +7,18 @@
 #include <linux/debugfs.h>
 #include <linux/dcache.h>
 #include <linux/device.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -26,6 +31,8 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
+#include "../heap_backing.h"
+#include "../heap_buffer.h"
 #include "heap_test_helpers.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(heap_test_del_wrapper, dma_heap_del,
@@ -94,6 +101,228 @@ struct device *heap_test_device(struct kunit *test, const char *name)
 	return dev;
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_device, EXPORTED_FOR_KUNIT_TESTING);
+
+#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+static void heap_test_set_coherent(struct device *dev, bool coherent)
+{
+	dev->dma_coherent = coherent;
+}
+#else
+static void heap_test_set_coherent(struct device *dev, bool coherent)
+{
+}
+#endif
+
+/* Let the device see the CPU's caches */
+bool heap_test_make_coherent(struct device *dev)
+{
+	heap_test_set_coherent(dev, true);
+
+	return dev_is_dma_coherent(dev);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_make_coherent, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Let the device go past the CPU's caches */
+bool heap_test_make_noncoherent(struct device *dev)
+{
+	heap_test_set_coherent(dev, false);
+
+	return !dev_is_dma_coherent(dev);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_make_noncoherent, EXPORTED_FOR_KUNIT_TESTING);
+
+static struct heap_test_source *
+to_heap_test_source(struct dma_heap_source *source)
+{
+	return container_of(source, struct heap_test_source, base);
+}
+
+static void heap_test_source_free_pages(struct sg_table *sgt)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(sgt, sg, i)
+		if (sg_page(sg))
+			__free_pages(sg_page(sg), get_order(sg->length));
+
+	sg_free_table(sgt);
+}
+
+static int heap_test_source_alloc_pages(struct heap_test_source *source,
+					struct sg_table *sgt)
+{
+	struct scatterlist *sg;
+	int i, ret;
+
+	ret = sg_alloc_table(sgt, source->count, GFP_KERNEL);
+	if (ret)
+		return ret;
+
+	for_each_sgtable_sg(sgt, sg, i) {
+		unsigned int order = source->orders[i];
+		struct page *page;
+
+		page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
+		if (!page) {
+			heap_test_source_free_pages(sgt);
+			return -ENOMEM;
+		}
+		sg_set_page(sg, page, PAGE_SIZE << order, 0);
+	}
+
+	return 0;
+}
+
+/* Bytes in a buffer from @source */
+size_t heap_test_source_size(const struct heap_test_source *source)
+{
+	size_t size = 0;
+	unsigned int i;
+
+	for (i = 0; i < source->count; i++)
+		size += PAGE_SIZE << source->orders[i];
+
+	return size;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_source_size, EXPORTED_FOR_KUNIT_TESTING);
+
+static struct dma_heap_backing *
+heap_test_source_new_backing(struct heap_test_source *source)
+{
+	struct dma_heap_backing *backing;
+	int ret;
+
+	backing = kzalloc(sizeof(*backing), GFP_KERNEL);
+	if (!backing)
+		return ERR_PTR(-ENOMEM);
+
+	ret = heap_test_source_alloc_pages(source, &backing->sgt);
+	if (ret) {
+		kfree(backing);
+		return ERR_PTR(ret);
+	}
+	backing->size = heap_test_source_size(source);
+
+	return backing;
+}
+
+/* As if it was new, but for its contents */
+static struct dma_heap_backing *
+heap_test_source_old_backing(struct heap_test_source *source)
+{
+	struct dma_heap_backing *backing = source->kept;
+
+	source->kept = NULL;
+	memset(&backing->buffer, 0, sizeof(backing->buffer));
+	backing->noncoherent = false;
+
+	return backing;
+}
+
+static struct dma_heap_backing *
+heap_test_source_alloc(struct dma_heap_source *base, size_t size)
+{
+	struct heap_test_source *source = to_heap_test_source(base);
+	struct dma_heap_backing *backing;
+
+	source->calls++;
+	if (source->ret)
+		return ERR_PTR(source->ret);
+
+	if (size != heap_test_source_size(source))
+		return ERR_PTR(-ERANGE);
+
+	backing = source->kept ? heap_test_source_old_backing(source) :
+				 heap_test_source_new_backing(source);
+	if (IS_ERR(backing))
+		return backing;
+
+	backing->cleaned = source->cleaned;
+	source->backing = backing;
+	source->allocated++;
+
+	return backing;
+}
+
+static void heap_test_source_free_backing(struct dma_heap_backing *backing)
+{
+	heap_test_source_free_pages(&backing->sgt);
+	kfree(backing);
+}
+
+static void heap_test_source_free(struct dma_heap_source *base,
+				  struct dma_heap_backing *backing)
+{
+	struct heap_test_source *source = to_heap_test_source(base);
+
+	if (source->keep)
+		source->kept = backing;
+	else
+		heap_test_source_free_backing(backing);
+	source->backing = NULL;
+	source->freed++;
+}
+
+static const struct dma_heap_source_ops heap_test_source_ops = {
+	.alloc = heap_test_source_alloc,
+	.free = heap_test_source_free,
+};
+
+/* Prepare a source whose backings have @count chunks of the given @orders */
+void heap_test_source_init(struct heap_test_source *source, const u8 *orders,
+			   unsigned int count)
+{
+	source->base.ops = &heap_test_source_ops;
+	source->orders = orders;
+	source->count = count;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_source_init, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Free what the source has kept */
+void heap_test_source_empty(struct heap_test_source *source)
+{
+	if (source->kept)
+		heap_test_source_free_backing(source->kept);
+	source->kept = NULL;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_source_empty, EXPORTED_FOR_KUNIT_TESTING);
+
+static const struct dma_buf_ops heap_test_buf_ops = {
+	.attach = dma_heap_buffer_attach,
+	.detach = dma_heap_buffer_detach,
+	.map_dma_buf = dma_heap_buffer_map,
+	.unmap_dma_buf = dma_heap_buffer_unmap,
+	.begin_cpu_access = dma_heap_buffer_begin_cpu_access,
+	.end_cpu_access = dma_heap_buffer_end_cpu_access,
+	.begin_cpu_access_partial = dma_heap_buffer_begin_cpu_access_partial,
+	.end_cpu_access_partial = dma_heap_buffer_end_cpu_access_partial,
+	.mmap = dma_heap_buffer_mmap,
+	.vmap = dma_heap_buffer_vmap,
+	.vunmap = dma_heap_buffer_vunmap,
+	.release = dma_heap_buffer_release,
+};
+
+static struct dma_buf *heap_test_allocate(struct dma_heap *heap,
+					  unsigned long len, u32 fd_flags,
+					  u64 heap_flags)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+
+	exp_info.ops = &heap_test_buf_ops;
+	exp_info.size = len;
+	exp_info.flags = fd_flags;
+
+	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
+				      &exp_info);
+}
+
+const struct dma_heap_ops heap_test_source_heap_ops = {
+	.allocate = heap_test_allocate,
+};
+EXPORT_SYMBOL_NS_GPL(heap_test_source_heap_ops, EXPORTED_FOR_KUNIT_TESTING);
 
 static int heap_test_job_thread(void *data)
 {
@@ -274,6 +503,23 @@ static struct io_tlb_mem *heap_test_empty_io_tlb(struct kunit *test)
 
 	return mem;
 }
+
+/* The machine's slots under another name: only ours is forced to use them */
+bool heap_test_make_bouncing(struct kunit *test, struct device *dev)
+{
+	struct io_tlb_mem *mem;
+
+	if (IS_ENABLED(CONFIG_SWIOTLB_DYNAMIC) || !is_swiotlb_active(dev))
+		return false;
+
+	mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	*mem = *dev->dma_io_tlb_mem;
+	mem->force_bounce = true;
+	heap_test_swap_io_tlb(dev, mem);
+
+	return true;
+}
 #else
 static struct io_tlb_mem *heap_test_swap_io_tlb(struct device *dev,
 						struct io_tlb_mem *mem)
@@ -285,7 +531,13 @@ static struct io_tlb_mem *heap_test_empty_io_tlb(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_SWIOTLB: without, no mapping fails but with a warning");
 }
+
+bool heap_test_make_bouncing(struct kunit *test, struct device *dev)
+{
+	return false;
+}
 #endif
+EXPORT_SYMBOL_NS_GPL(heap_test_make_bouncing, EXPORTED_FOR_KUNIT_TESTING);
 
 /*
  * Whatever the device is to map has to be bounced, but there is no memory to
@@ -354,74 +606,105 @@ static void heap_test_probe_sync_for_device(void *data, struct device *dev,
 }
 
 /**
- * struct heap_test_probe - one of our probes
- * @name: trace event it is for
- * @func: the probe
- * @tp: the trace event's tracepoint, NULL until found
- * @trace: where the probe records
+ * struct heap_test_probes - probes that are registered
+ * @probes: they
+ * @tps: tracepoints of their events
+ * @count: how many are registered
+ * @data: their first argument
  */
-struct heap_test_probe {
+struct heap_test_probes {
+	const struct heap_test_probe *probes;
+	struct tracepoint *tps[HEAP_TEST_MAX_PROBES];
+	unsigned int count;
+	void *data;
+};
+
+struct heap_test_match {
 	const char *name;
-	void *func;
 	struct tracepoint *tp;
-	struct heap_test_dma_trace *trace;
 };
 
 /* The events are not exported to modules: they are found by name */
 static void heap_test_match_tracepoint(struct tracepoint *tp, void *data)
 {
-	struct heap_test_probe *probe = data;
+	struct heap_test_match *match = data;
 
-	if (!strcmp(tp->name, probe->name))
-		probe->tp = tp;
+	if (!strcmp(tp->name, match->name))
+		match->tp = tp;
 }
 
-static void heap_test_probe_unregister(void *data)
+static void heap_test_probes_unregister(void *data)
 {
-	struct heap_test_probe *probe = data;
+	struct heap_test_probes *p = data;
+	unsigned int i;
 
-	tracepoint_probe_unregister(probe->tp, probe->func, probe->trace);
+	for (i = 0; i < p->count; i++)
+		tracepoint_probe_unregister(p->tps[i], p->probes[i].func,
+					    p->data);
 	tracepoint_synchronize_unregister();
 }
 
 static void heap_test_probe_register(struct kunit *test,
-				     struct heap_test_dma_trace *trace,
-				     const char *name, void *func)
+				     struct heap_test_probes *p, unsigned int i)
 {
-	struct heap_test_probe *probe;
+	struct heap_test_match match = { .name = p->probes[i].name };
 	int ret;
 
-	probe = kunit_kzalloc(test, sizeof(*probe), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, probe);
+	for_each_kernel_tracepoint(heap_test_match_tracepoint, &match);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, match.tp, "no trace event %s",
+				  match.name);
 
-	probe->name = name;
-	probe->func = func;
-	probe->trace = trace;
-
-	for_each_kernel_tracepoint(heap_test_match_tracepoint, probe);
-	KUNIT_ASSERT_NOT_NULL_MSG(test, probe->tp, "no trace event %s", name);
-
-	ret = tracepoint_probe_register(probe->tp, func, trace);
+	ret = tracepoint_probe_register(match.tp, p->probes[i].func, p->data);
 	KUNIT_ASSERT_EQ(test, ret, 0);
-
-	ret = kunit_add_action_or_reset(test, heap_test_probe_unregister, probe);
-	KUNIT_ASSERT_EQ(test, ret, 0);
+	p->tps[i] = match.tp;
+	p->count = i + 1;
 }
 
 /*
+ * Have functions called for trace events, with @data first, until the test ends.
+ * Skips the test on a kernel where this cannot be.
+ */
+void heap_test_probes_register(struct kunit *test,
+			       const struct heap_test_probe *probes,
+			       unsigned int count, void *data)
+{
+	struct heap_test_probes *p;
+	unsigned int i;
+	int ret;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+
+	KUNIT_ASSERT_LE(test, count, HEAP_TEST_MAX_PROBES);
+	p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p->probes = probes;
+	p->data = data;
+
+	ret = kunit_add_action_or_reset(test, heap_test_probes_unregister, p);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	for (i = 0; i < count; i++)
+		heap_test_probe_register(test, p, i);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_probes_register, EXPORTED_FOR_KUNIT_TESTING);
+
+static const struct heap_test_probe heap_test_dma_probes[] = {
+	{ "dma_map_sg", heap_test_probe_map },
+	{ "dma_unmap_sg", heap_test_probe_unmap },
+	{ "dma_sync_sg_for_cpu", heap_test_probe_sync_for_cpu },
+	{ "dma_sync_sg_for_device", heap_test_probe_sync_for_device },
+};
+
+/*
  * Start to record what the DMA API is asked to do with scatterlists for one or
- * two devices. Skips the test on a kernel where this cannot be seen.
+ * two devices.
  */
 struct heap_test_dma_trace *heap_test_dma_trace_start(struct kunit *test,
 						      struct device *dev0,
 						      struct device *dev1)
 {
 	struct heap_test_dma_trace *trace;
-
-	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
-		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
-	if (!dma_dev_need_sync(dev0))
-		kunit_skip(test, "needs CONFIG_DMA_API_DEBUG on a coherent machine");
 
 	check_trace_callback_type_dma_map_sg(heap_test_probe_map);
 	check_trace_callback_type_dma_unmap_sg(heap_test_probe_unmap);
@@ -435,14 +718,8 @@ struct heap_test_dma_trace *heap_test_dma_trace_start(struct kunit *test,
 	trace->devs[0] = dev0;
 	trace->devs[1] = dev1;
 
-	heap_test_probe_register(test, trace, "dma_map_sg",
-				 heap_test_probe_map);
-	heap_test_probe_register(test, trace, "dma_unmap_sg",
-				 heap_test_probe_unmap);
-	heap_test_probe_register(test, trace, "dma_sync_sg_for_cpu",
-				 heap_test_probe_sync_for_cpu);
-	heap_test_probe_register(test, trace, "dma_sync_sg_for_device",
-				 heap_test_probe_sync_for_device);
+	heap_test_probes_register(test, heap_test_dma_probes,
+				  ARRAY_SIZE(heap_test_dma_probes), trace);
 
 	return trace;
 }

@@ -10,6 +10,8 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "../heap_backing.h"
+
 struct device;
 struct dma_heap;
 struct dma_heap_ops;
@@ -26,6 +28,47 @@ void heap_test_del(struct kunit *test, struct dma_heap *heap);
 
 /* Devices that reach all memory, removed when the test ends */
 struct device *heap_test_device(struct kunit *test, const char *name);
+
+/* The same of a kind: false if there is no such device on this machine */
+bool heap_test_make_coherent(struct device *dev);
+bool heap_test_make_noncoherent(struct device *dev);
+bool heap_test_make_bouncing(struct kunit *test, struct device *dev);
+
+/**
+ * struct heap_test_source - memory from the page allocator, for a test's heap
+ * @base: what the exporter knows
+ * @orders: orders of the chunks of a backing
+ * @count: how many chunks a backing has
+ * @ret: errno to fail with
+ * @cleaned: what backings say of their cache lines
+ * @keep: use one backing again and again
+ * @kept: the one that is kept while no buffer has it
+ * @backing: the newest backing
+ * @calls: how often alloc was called
+ * @allocated: how often it gave something
+ * @freed: how often something was given back
+ */
+struct heap_test_source {
+	struct dma_heap_source base;
+	const u8 *orders;
+	unsigned int count;
+	int ret;
+	bool cleaned;
+	bool keep;
+	struct dma_heap_backing *kept;
+	struct dma_heap_backing *backing;
+	unsigned int calls;
+	unsigned int allocated;
+	unsigned int freed;
+};
+
+void heap_test_source_init(struct heap_test_source *source, const u8 *orders,
+			   unsigned int count);
+size_t heap_test_source_size(const struct heap_test_source *source);
+void heap_test_source_empty(struct heap_test_source *source);
+
+/* Of a heap whose private data is the base of a struct heap_test_source */
+extern const struct dma_heap_ops heap_test_source_heap_ops;
 
 /**
  * struct heap_test_job - something to be done in a thread of its own
@@ -99,6 +142,22 @@ struct heap_test_dma_trace {
 	struct heap_test_dma_event events[HEAP_TEST_MAX_EVENTS];
 	unsigned int count;
 };
+
+#define HEAP_TEST_MAX_PROBES	8
+
+/**
+ * struct heap_test_probe - a function to be called for a trace event
+ * @name: the event
+ * @func: the function
+ */
+struct heap_test_probe {
+	const char *name;
+	void *func;
+};
+
+void heap_test_probes_register(struct kunit *test,
+			       const struct heap_test_probe *probes,
+			       unsigned int count, void *data);
 
 struct heap_test_dma_trace *heap_test_dma_trace_start(struct kunit *test,
 						      struct device *dev0,

@@ -1,0 +1,795 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Steps with a buffer, and what the exporter does about caches: the machine
+ * behind the suites dma_heap_cache and dma_heap_model, see heap_test_cache.h
+ */
+
+#include <linux/align.h>
+#include <linux/ctype.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/iosys-map.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <trace/events/dma.h>
+
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include "../heap_backing.h"
+#include "../heap_buffer_internal.h"
+#include "heap_test_cache.h"
+#include "heap_test_helpers.h"
+
+static const char * const op_names[] = {
+	[HEAP_CACHE_MAP] = "map",
+	[HEAP_CACHE_UNMAP] = "unmap",
+	[HEAP_CACHE_BEGIN] = "begin",
+	[HEAP_CACHE_END] = "end",
+	[HEAP_CACHE_MMAP] = "mmap",
+	[HEAP_CACHE_MUNMAP] = "munmap",
+	[HEAP_CACHE_VMAP] = "vmap",
+	[HEAP_CACHE_VUNMAP] = "vunmap",
+};
+
+static const char * const event_names[] = {
+	[HEAP_CACHE_WRITE_BACK] = "write back",
+	[HEAP_CACHE_DROP] = "drop",
+	[HEAP_CACHE_TO_USER] = "to",
+	[HEAP_CACHE_FROM_USER] = "from",
+	[HEAP_CACHE_UNEXPECTED] = "unexpected",
+};
+
+static const struct user_kind {
+	char letter;
+	unsigned int first;
+	unsigned int end;
+} user_kinds[] = {
+	{ 'n', HEAP_CACHE_NONCOHERENT, HEAP_CACHE_COHERENT },
+	{ 'c', HEAP_CACHE_COHERENT, HEAP_CACHE_BOUNCING },
+	{ 'b', HEAP_CACHE_BOUNCING, HEAP_CACHE_USERS },
+};
+
+/* Who reads and writes, in the sense of the CPU and in that of a device */
+static const struct {
+	const char *name;
+	enum dma_data_direction cpu;
+	enum dma_data_direction device;
+} accesses[] = {
+	{ "r", DMA_FROM_DEVICE, DMA_TO_DEVICE },
+	{ "w", DMA_TO_DEVICE, DMA_FROM_DEVICE },
+	{ "rw", DMA_BIDIRECTIONAL, DMA_BIDIRECTIONAL },
+};
+
+static bool step_is_of_device(const struct heap_cache_step *step)
+{
+	return step->op == HEAP_CACHE_MAP || step->op == HEAP_CACHE_UNMAP;
+}
+
+static bool step_is_access(const struct heap_cache_step *step)
+{
+	return step->op == HEAP_CACHE_BEGIN || step->op == HEAP_CACHE_END;
+}
+
+static bool parse_user(const char *text, struct heap_cache_step *step)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(user_kinds); i++) {
+		if (text[0] != user_kinds[i].letter)
+			continue;
+		step->user = user_kinds[i].first;
+		if (isdigit(text[1]))
+			step->user += text[1] - '0';
+		return step->user < user_kinds[i].end;
+	}
+
+	return false;
+}
+
+static bool parse_access(const char *text, struct heap_cache_step *step)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(accesses); i++) {
+		if (strcmp(text, accesses[i].name))
+			continue;
+		step->dir = step_is_of_device(step) ? accesses[i].device :
+						      accesses[i].cpu;
+		return true;
+	}
+
+	return false;
+}
+
+/* 2, 2+1 or 2-1: pages, and bytes to add or to take off */
+static size_t parse_position(const char *text)
+{
+	char *end;
+	size_t pos = simple_strtoul(text, &end, 10) * PAGE_SIZE;
+
+	if (*end == '+')
+		pos += simple_strtoul(end + 1, NULL, 10);
+	else if (*end == '-')
+		pos -= simple_strtoul(end + 1, NULL, 10);
+
+	return pos;
+}
+
+static bool parse_range(const char *text, struct heap_cache_step *step)
+{
+	const char *second = strstr(text, "..");
+	size_t end;
+
+	if (!second)
+		return false;
+
+	step->offset = parse_position(text);
+	end = parse_position(second + 2);
+	step->len = end - step->offset;
+
+	return end > step->offset;
+}
+
+/* The step that @text describes, which ends with a colon or with the string */
+int heap_cache_parse(struct heap_cache *cache, const char *text,
+		     struct heap_cache_step *step)
+{
+	char buf[64], *rest = buf, *word;
+	int op;
+
+	strscpy(buf, text);
+	buf[strcspn(buf, ":")] = 0;
+	memset(step, 0, sizeof(*step));
+	step->len = heap_test_source_size(&cache->source);
+
+	op = match_string(op_names, ARRAY_SIZE(op_names), strsep(&rest, " "));
+	if (op < 0)
+		return -EINVAL;
+	step->op = op;
+
+	while ((word = strsep(&rest, " "))) {
+		if (parse_access(word, step))
+			continue;
+		if (step_is_of_device(step) && parse_user(word, step))
+			continue;
+		if (step_is_access(step) && parse_range(word, step))
+			continue;
+		return -EINVAL;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_parse, EXPORTED_FOR_KUNIT_TESTING);
+
+static int print_user(unsigned int user, char *text, size_t size)
+{
+	int i = ARRAY_SIZE(user_kinds) - 1;
+
+	while (user < user_kinds[i].first)
+		i--;
+	user -= user_kinds[i].first;
+
+	return user ? scnprintf(text, size, " %c%u", user_kinds[i].letter, user) :
+		      scnprintf(text, size, " %c", user_kinds[i].letter);
+}
+
+static int print_access(const struct heap_cache_step *step, char *text,
+			size_t size)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(accesses); i++)
+		if (step->dir == (step_is_of_device(step) ? accesses[i].device :
+							    accesses[i].cpu))
+			return scnprintf(text, size, " %s", accesses[i].name);
+
+	return 0;
+}
+
+/* From the nearest border of a page */
+static int print_position(size_t pos, char *text, size_t size)
+{
+	unsigned int page = (pos + PAGE_SIZE / 2) / PAGE_SIZE;
+	int bytes = pos - page * PAGE_SIZE;
+
+	return bytes ? scnprintf(text, size, "%u%+d", page, bytes) :
+		       scnprintf(text, size, "%u", page);
+}
+
+static int print_range(struct heap_cache *cache, size_t start, size_t end,
+		       char *text, size_t size)
+{
+	int n;
+
+	if (!start && end == heap_test_source_size(&cache->source))
+		return scnprintf(text, size, " all");
+
+	n = scnprintf(text, size, " ");
+	n += print_position(start, text + n, size - n);
+	n += scnprintf(text + n, size - n, "..");
+	n += print_position(end, text + n, size - n);
+
+	return n;
+}
+
+/* The text that heap_cache_parse() would understand */
+void heap_cache_print(struct heap_cache *cache,
+		      const struct heap_cache_step *step, char *text,
+		      size_t size)
+{
+	size_t whole = heap_test_source_size(&cache->source);
+	int n = scnprintf(text, size, "%s", op_names[step->op]);
+
+	if (step_is_of_device(step))
+		n += print_user(step->user, text + n, size - n);
+	if (step_is_access(step) || step->op == HEAP_CACHE_MAP ||
+	    step->op == HEAP_CACHE_MMAP)
+		n += print_access(step, text + n, size - n);
+	if (step_is_access(step) && step->len != whole)
+		print_range(cache, step->offset, step->offset + step->len,
+			    text + n, size - n);
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_print, EXPORTED_FOR_KUNIT_TESTING);
+
+/* What the last step gave: "write back all, to b 1..2" */
+void heap_cache_print_events(struct heap_cache *cache, char *text, size_t size)
+{
+	unsigned int i;
+	int n = 0;
+
+	text[0] = 0;
+	for (i = 0; i < min(cache->event_count, HEAP_CACHE_EVENTS); i++) {
+		const struct heap_cache_event *event = &cache->events[i];
+
+		/* That a table was mapped is no wonder */
+		if (event->type == HEAP_CACHE_TABLE)
+			continue;
+		n += scnprintf(text + n, size - n, "%s%s", n ? ", " : "",
+			       event_names[event->type]);
+		if (event->type == HEAP_CACHE_TO_USER ||
+		    event->type == HEAP_CACHE_FROM_USER)
+			n += print_user(event->user, text + n, size - n);
+		n += print_range(cache, event->start, event->end, text + n,
+				 size - n);
+	}
+	if (cache->event_count > HEAP_CACHE_EVENTS)
+		scnprintf(text + n, size - n, ", and more");
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_print_events, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Chunk by chunk becomes one */
+static void record(struct heap_cache *cache, struct heap_cache_event event)
+{
+	struct heap_cache_event *last;
+
+	if (cache->event_count && cache->event_count <= HEAP_CACHE_EVENTS) {
+		last = &cache->events[cache->event_count - 1];
+		if (last->type == event.type && last->user == event.user &&
+		    last->dir == event.dir && last->end == event.start) {
+			last->end = event.end;
+			return;
+		}
+	}
+
+	if (cache->event_count < HEAP_CACHE_EVENTS)
+		cache->events[cache->event_count] = event;
+	cache->event_count++;
+}
+
+static void record_unexpected(struct heap_cache *cache)
+{
+	record(cache, (struct heap_cache_event) {
+		.type = HEAP_CACHE_UNEXPECTED });
+}
+
+/* The device's number, or that of none; only what the steps cause is of interest */
+static unsigned int which_user(struct heap_cache *cache, struct device *dev)
+{
+	unsigned int i;
+
+	if (current != cache->task)
+		return HEAP_CACHE_USERS;
+
+	for (i = 0; i < HEAP_CACHE_USERS; i++)
+		if (cache->users[i].dev == dev)
+			break;
+
+	return i;
+}
+
+/* Where in the buffer a part of one of its chunks is */
+static bool find_chunk(struct heap_cache *cache, phys_addr_t phys, size_t len,
+		       size_t *offset)
+{
+	struct scatterlist *sg;
+	size_t start = 0;
+	int i;
+
+	for_each_sgtable_sg(&cache->source.backing->sgt, sg, i) {
+		if (phys >= sg_phys(sg) &&
+		    phys + len <= sg_phys(sg) + sg->length) {
+			*offset = start + phys - sg_phys(sg);
+			return true;
+		}
+		start += sg->length;
+	}
+
+	return false;
+}
+
+/* Where in the buffer a part of what the device has mapped is */
+static bool find_piece(struct heap_cache_user *user, dma_addr_t addr,
+		       size_t len, size_t *offset)
+{
+	struct dma_heap_attachment *a = user->attachment->priv;
+	struct scatterlist *sg;
+	size_t start = 0;
+	int i;
+
+	for_each_sgtable_dma_sg(&a->sgt, sg, i) {
+		if (addr >= sg_dma_address(sg) &&
+		    addr + len <= sg_dma_address(sg) + sg_dma_len(sg)) {
+			*offset = start + addr - sg_dma_address(sg);
+			return true;
+		}
+		start += sg_dma_len(sg);
+	}
+
+	return false;
+}
+
+static void probe_map_page(void *data, struct device *dev, phys_addr_t phys,
+			   dma_addr_t addr, size_t len,
+			   enum dma_data_direction dir, unsigned long attrs)
+{
+	struct heap_cache *cache = data;
+
+	if (dev != dma_heap_get_dev(cache->heap) || current != cache->task)
+		return;
+
+	if (cache->page.open)
+		record_unexpected(cache);
+	cache->page.open = true;
+	cache->page.phys = phys;
+	cache->page.len = len;
+	cache->page.dir = dir;
+	cache->page.attrs = attrs;
+}
+
+/* Which maintenance a page is mapped and unmapped for */
+static enum heap_cache_event_type
+maintenance(enum dma_data_direction dir, unsigned long map_attrs,
+	    unsigned long unmap_attrs)
+{
+	if (dir == DMA_TO_DEVICE && !map_attrs &&
+	    unmap_attrs == DMA_ATTR_SKIP_CPU_SYNC)
+		return HEAP_CACHE_WRITE_BACK;
+
+	if (dir == DMA_FROM_DEVICE && map_attrs == DMA_ATTR_SKIP_CPU_SYNC &&
+	    !unmap_attrs)
+		return HEAP_CACHE_DROP;
+
+	return HEAP_CACHE_UNEXPECTED;
+}
+
+static void probe_unmap_page(void *data, struct device *dev, dma_addr_t addr,
+			     size_t len, enum dma_data_direction dir,
+			     unsigned long attrs)
+{
+	struct heap_cache *cache = data;
+	size_t offset;
+
+	if (dev != dma_heap_get_dev(cache->heap) || current != cache->task)
+		return;
+
+	if (!cache->page.open || cache->page.dir != dir ||
+	    cache->page.len != len ||
+	    cache->page.phys != dma_to_phys(dev, addr) ||
+	    !find_chunk(cache, cache->page.phys, len, &offset)) {
+		record_unexpected(cache);
+		return;
+	}
+
+	cache->page.open = false;
+	record(cache, (struct heap_cache_event) {
+		.type = maintenance(dir, cache->page.attrs, attrs),
+		.dir = dir,
+		.start = offset,
+		.end = offset + len,
+	});
+}
+
+static void record_sync(struct heap_cache *cache, struct device *dev,
+			dma_addr_t addr, size_t len, enum dma_data_direction dir,
+			enum heap_cache_event_type type)
+{
+	unsigned int user = which_user(cache, dev);
+	size_t offset;
+
+	if (user == HEAP_CACHE_USERS)
+		return;
+
+	/* Those that do not bounce have nothing to be copied */
+	if (user < HEAP_CACHE_BOUNCING ||
+	    !find_piece(&cache->users[user], addr, len, &offset)) {
+		record_unexpected(cache);
+		return;
+	}
+
+	record(cache, (struct heap_cache_event) {
+		.type = type,
+		.user = user,
+		.dir = dir,
+		.start = offset,
+		.end = offset + len,
+	});
+}
+
+static void probe_sync_single_for_cpu(void *data, struct device *dev,
+				      dma_addr_t addr, size_t len,
+				      enum dma_data_direction dir)
+{
+	record_sync(data, dev, addr, len, dir, HEAP_CACHE_FROM_USER);
+}
+
+static void probe_sync_single_for_device(void *data, struct device *dev,
+					 dma_addr_t addr, size_t len,
+					 enum dma_data_direction dir)
+{
+	record_sync(data, dev, addr, len, dir, HEAP_CACHE_TO_USER);
+}
+
+static void probe_map_sg(void *data, struct device *dev,
+			 struct scatterlist *sgl, int nents, int ents,
+			 enum dma_data_direction dir, unsigned long attrs)
+{
+	struct heap_cache *cache = data;
+	unsigned int user = which_user(cache, dev);
+
+	if (user == HEAP_CACHE_USERS)
+		return;
+
+	if (attrs != DMA_ATTR_SKIP_CPU_SYNC)
+		record_unexpected(cache);
+	else if (user >= HEAP_CACHE_BOUNCING)
+		record(cache, (struct heap_cache_event) {
+			.type = HEAP_CACHE_TABLE,
+			.user = user,
+			.dir = dir,
+			.end = heap_test_source_size(&cache->source),
+		});
+}
+
+static void probe_unmap_sg(void *data, struct device *dev,
+			   struct scatterlist *sgl, int nents,
+			   enum dma_data_direction dir, unsigned long attrs)
+{
+	struct heap_cache *cache = data;
+
+	if (which_user(cache, dev) != HEAP_CACHE_USERS &&
+	    attrs != DMA_ATTR_SKIP_CPU_SYNC)
+		record_unexpected(cache);
+}
+
+static void probe_sync_sg(void *data, struct device *dev,
+			  struct scatterlist *sgl, int nents,
+			  enum dma_data_direction dir)
+{
+	struct heap_cache *cache = data;
+
+	if (which_user(cache, dev) != HEAP_CACHE_USERS)
+		record_unexpected(cache);
+}
+
+static const struct heap_test_probe cache_probes[] = {
+	{ "dma_map_page", probe_map_page },
+	{ "dma_unmap_page", probe_unmap_page },
+	{ "dma_sync_single_for_cpu", probe_sync_single_for_cpu },
+	{ "dma_sync_single_for_device", probe_sync_single_for_device },
+	{ "dma_map_sg", probe_map_sg },
+	{ "dma_unmap_sg", probe_unmap_sg },
+	{ "dma_sync_sg_for_cpu", probe_sync_sg },
+	{ "dma_sync_sg_for_device", probe_sync_sg },
+};
+
+static void register_probes(struct heap_cache *cache)
+{
+	check_trace_callback_type_dma_map_page(probe_map_page);
+	check_trace_callback_type_dma_unmap_page(probe_unmap_page);
+	check_trace_callback_type_dma_sync_single_for_cpu(probe_sync_single_for_cpu);
+	check_trace_callback_type_dma_sync_single_for_device(probe_sync_single_for_device);
+	check_trace_callback_type_dma_map_sg(probe_map_sg);
+	check_trace_callback_type_dma_unmap_sg(probe_unmap_sg);
+	check_trace_callback_type_dma_sync_sg_for_cpu(probe_sync_sg);
+	check_trace_callback_type_dma_sync_sg_for_device(probe_sync_sg);
+
+	heap_test_probes_register(cache->test, cache_probes,
+				  ARRAY_SIZE(cache_probes), cache);
+}
+
+static void make_users(struct heap_cache *cache)
+{
+	struct kunit *test = cache->test;
+	unsigned int i;
+	char name[16];
+	bool made;
+
+	for (i = 0; i < HEAP_CACHE_USERS; i++) {
+		struct device *dev;
+
+		scnprintf(name, sizeof(name), "importer%u", i);
+		dev = heap_test_device(test, name);
+		if (i < HEAP_CACHE_COHERENT)
+			made = heap_test_make_noncoherent(dev);
+		else
+			made = heap_test_make_coherent(dev);
+		if (i >= HEAP_CACHE_BOUNCING)
+			made = heap_test_make_bouncing(test, dev);
+		if (made)
+			cache->users[i].dev = dev;
+	}
+}
+
+static void heap_cache_exit(void *data)
+{
+	struct heap_cache *cache = data;
+
+	heap_cache_free(cache);
+	heap_test_source_empty(&cache->source);
+}
+
+/* A heap, and devices; its source is to be prepared by the test */
+struct heap_cache *heap_cache_init(struct kunit *test)
+{
+	struct heap_cache *cache;
+	int ret;
+
+	cache = kunit_kzalloc(test, sizeof(*cache), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+
+	cache->test = test;
+	cache->task = current;
+	cache->heap = heap_test_add(test, "kunit-heap",
+				    &heap_test_source_heap_ops,
+				    &cache->source.base);
+	make_users(cache);
+	register_probes(cache);
+
+	ret = kunit_add_action_or_reset(test, heap_cache_exit, cache);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	return cache;
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_init, EXPORTED_FOR_KUNIT_TESTING);
+
+/* A new buffer, nobody has mapped */
+void heap_cache_alloc(struct heap_cache *cache, u32 fd_flags)
+{
+	size_t size = heap_test_source_size(&cache->source);
+	struct dma_buf *dmabuf;
+
+	dmabuf = dma_heap_buffer_alloc(cache->heap, size, fd_flags, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(cache->test, dmabuf);
+	cache->dmabuf = dmabuf;
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_alloc, EXPORTED_FOR_KUNIT_TESTING);
+
+static int step_map(struct heap_cache *cache, const struct heap_cache_step *step)
+{
+	struct heap_cache_user *user = &cache->users[step->user];
+	struct sg_table *sgt;
+
+	if (!user->attachment) {
+		struct dma_buf_attachment *attachment;
+
+		attachment = dma_buf_attach(cache->dmabuf, user->dev);
+		if (IS_ERR(attachment))
+			return PTR_ERR(attachment);
+		user->attachment = attachment;
+	}
+
+	sgt = dma_buf_map_attachment_unlocked(user->attachment, step->dir);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+
+	user->sgt = sgt;
+	user->mapped++;
+
+	return 0;
+}
+
+static int step_unmap(struct heap_cache *cache, unsigned int index)
+{
+	struct heap_cache_user *user = &cache->users[index];
+
+	if (!user->mapped)
+		return -ENOENT;
+
+	user->mapped--;
+	/* The exporter knows the direction */
+	dma_buf_unmap_attachment_unlocked(user->attachment, user->sgt,
+					  DMA_BIDIRECTIONAL);
+
+	return 0;
+}
+
+static int step_mmap(struct heap_cache *cache, enum dma_data_direction dir)
+{
+	size_t size = cache->dmabuf->size;
+	unsigned long prot = PROT_READ;
+	unsigned long addr;
+
+	if (cache->vma_count == HEAP_CACHE_MAPS)
+		return -E2BIG;
+
+	/* KUnit gives the task an address space with its first mapping only */
+	if (!current->mm)
+		kunit_vm_mmap(cache->test, NULL, 0, PAGE_SIZE, PROT_READ,
+			      MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	if (!current->mm)
+		return -ENOMEM;
+
+	if (dir != DMA_FROM_DEVICE)
+		prot |= PROT_WRITE;
+	addr = vm_mmap(cache->dmabuf->file, 0, size, prot, MAP_SHARED, 0);
+	if (IS_ERR_VALUE(addr))
+		return addr;
+
+	cache->vmas[cache->vma_count++] = addr;
+
+	return 0;
+}
+
+static int step_munmap(struct heap_cache *cache)
+{
+	if (!cache->vma_count)
+		return -ENOENT;
+
+	return vm_munmap(cache->vmas[--cache->vma_count], cache->dmabuf->size);
+}
+
+static int step_vmap(struct heap_cache *cache)
+{
+	int ret = dma_buf_vmap_unlocked(cache->dmabuf, &cache->vmap);
+
+	cache->vmapped = !ret;
+
+	return ret;
+}
+
+static int step_vunmap(struct heap_cache *cache)
+{
+	if (!cache->vmapped)
+		return -ENOENT;
+
+	dma_buf_vunmap_unlocked(cache->dmabuf, &cache->vmap);
+	cache->vmapped = false;
+
+	return 0;
+}
+
+/* Accesses to all of it go the way of those who know of nothing else */
+static int step_begin(struct heap_cache *cache, const struct heap_cache_step *step)
+{
+	if (step->len == cache->dmabuf->size)
+		return dma_buf_begin_cpu_access(cache->dmabuf, step->dir);
+
+	return dma_buf_begin_cpu_access_partial(cache->dmabuf, step->dir,
+						step->offset, step->len);
+}
+
+static int step_end(struct heap_cache *cache, const struct heap_cache_step *step)
+{
+	if (step->len == cache->dmabuf->size)
+		return dma_buf_end_cpu_access(cache->dmabuf, step->dir);
+
+	return dma_buf_end_cpu_access_partial(cache->dmabuf, step->dir,
+					      step->offset, step->len);
+}
+
+/* Whole lines are dropped where an access ends in the middle of one */
+static void trim_drops(struct heap_cache *cache,
+		       const struct heap_cache_step *step)
+{
+	size_t line = dma_get_cache_alignment();
+	size_t end = step->offset + step->len;
+	unsigned int i;
+
+	for (i = 0; i < min(cache->event_count, HEAP_CACHE_EVENTS); i++) {
+		struct heap_cache_event *event = &cache->events[i];
+
+		if (event->type != HEAP_CACHE_DROP)
+			continue;
+		if (event->start == ALIGN_DOWN(step->offset, line))
+			event->start = step->offset;
+		if (event->end == ALIGN(end, line))
+			event->end = end;
+	}
+}
+
+static int do_step(struct heap_cache *cache, const struct heap_cache_step *step)
+{
+	switch (step->op) {
+	case HEAP_CACHE_MAP:
+		return step_map(cache, step);
+	case HEAP_CACHE_UNMAP:
+		return step_unmap(cache, step->user);
+	case HEAP_CACHE_BEGIN:
+		return step_begin(cache, step);
+	case HEAP_CACHE_END:
+		return step_end(cache, step);
+	case HEAP_CACHE_MMAP:
+		return step_mmap(cache, step->dir);
+	case HEAP_CACHE_MUNMAP:
+		return step_munmap(cache);
+	case HEAP_CACHE_VMAP:
+		return step_vmap(cache);
+	case HEAP_CACHE_VUNMAP:
+		return step_vunmap(cache);
+	}
+
+	return -EINVAL;
+}
+
+/* Do a step, and have in @cache what the exporter did about it */
+int heap_cache_do(struct heap_cache *cache, const struct heap_cache_step *step)
+{
+	int ret;
+
+	cache->event_count = 0;
+	ret = do_step(cache, step);
+	if (step_is_access(step))
+		trim_drops(cache, step);
+
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_do, EXPORTED_FOR_KUNIT_TESTING);
+
+static void heap_cache_detach(struct heap_cache *cache, unsigned int index)
+{
+	struct heap_cache_user *user = &cache->users[index];
+
+	while (user->mapped)
+		step_unmap(cache, index);
+	if (user->attachment)
+		dma_buf_detach(cache->dmabuf, user->attachment);
+	user->attachment = NULL;
+}
+
+/* End whatever was begun, and drop the buffer */
+void heap_cache_free(struct heap_cache *cache)
+{
+	unsigned int i;
+
+	if (!cache->dmabuf)
+		return;
+
+	for (i = 0; i < HEAP_CACHE_USERS; i++)
+		heap_cache_detach(cache, i);
+	/* A test that was aborted is cleaned up by a task without its mappings */
+	if (current == cache->task)
+		while (cache->vma_count)
+			step_munmap(cache);
+	step_vunmap(cache);
+	__fput_sync(cache->dmabuf->file);
+	cache->dmabuf = NULL;
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_free, EXPORTED_FOR_KUNIT_TESTING);
+
+MODULE_DESCRIPTION("Steps for the KUnit tests of the exporter of DMA-BUF heaps");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS(DMA_BUF_HEAP);
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
