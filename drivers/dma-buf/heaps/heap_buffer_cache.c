@@ -343,17 +343,33 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 }
 
+static void dma_heap_copy_back_all(struct dma_heap_buffer *buffer,
+				   size_t offset, size_t len)
+{
+	struct dma_heap_attachment *a;
+
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->bounces)
+			dma_heap_copy_back(buffer, a, offset, len);
+}
+
+/* What is copied back by this is all that will not be while it is written */
 static void dma_heap_write_begins(struct dma_heap_buffer *buffer, size_t offset,
 				  size_t len)
 {
-	buffer->dirty = true;
-	if (buffer->writers++) {
-		buffer->write_start = min(buffer->write_start, offset);
-		buffer->write_end = max(buffer->write_end, offset + len);
-	} else {
-		buffer->write_start = offset;
-		buffer->write_end = offset + len;
+	size_t start = offset;
+	size_t end = offset + len;
+
+	if (buffer->writers) {
+		start = min(start, buffer->write_start);
+		end = max(end, buffer->write_end);
 	}
+	dma_heap_copy_back_all(buffer, start, end - start);
+
+	buffer->write_start = start;
+	buffer->write_end = end;
+	buffer->writers++;
+	buffer->dirty = true;
 }
 
 /**
@@ -376,18 +392,16 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 					     u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
-	struct dma_heap_attachment *a;
 
 	if (buffer->source->uncached)
 		return 0;
 
 	mutex_lock(&buffer->lock);
 	dma_heap_drop(dmabuf, offset, len);
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->bounces)
-			dma_heap_copy_back(buffer, a, offset, len);
 	if (dir != DMA_FROM_DEVICE)
 		dma_heap_write_begins(buffer, offset, len);
+	else
+		dma_heap_copy_back_all(buffer, offset, len);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
