@@ -86,6 +86,8 @@ struct model_step {
 /**
  * struct model - lines of a buffer, and who may use it how
  * @cache: the real one
+ * @whole_lines: accesses do not begin and end within lines; else devices that
+ *		 bounce only read, as nothing is known of parts of their copies
  * @rnd: decides what comes next
  * @memory_old: lines of memory that may not be the newest
  * @cache_old: the same in the CPU's caches
@@ -107,6 +109,7 @@ struct model_step {
  */
 struct model {
 	struct heap_cache *cache;
+	bool whole_lines;
 	struct rnd_state rnd;
 	u64 memory_old;
 	u64 cache_old;
@@ -529,8 +532,7 @@ static size_t random_position(struct model *m)
 {
 	size_t pos = random_below(m, 65) * LINE_SIZE;
 
-	/* One in four not by lines */
-	if (pos && !random_below(m, 4))
+	if (pos && !m->whole_lines && !random_below(m, 2))
 		pos -= random_below(m, LINE_SIZE);
 
 	return pos;
@@ -563,6 +565,8 @@ static bool random_user_step(struct model *m, struct heap_cache_step *step)
 	step->user = user;
 	step->op = map ? HEAP_CACHE_MAP : HEAP_CACHE_UNMAP;
 	step->dir = random_dir(m);
+	if (is_bouncing(user) && !m->whole_lines)
+		step->dir = DMA_TO_DEVICE;
 	if (!map)
 		return user_mapped(m, user) &&
 		       !(is_bouncing(user) && (m->copy_new & m->writing));
@@ -663,6 +667,7 @@ static void model_init(struct model *m, struct heap_cache *cache, u64 from)
 	m->cache = cache;
 	prandom_seed_state(&m->rnd, from);
 
+	m->whole_lines = random_below(m, 2);
 	cache->source.cleaned = random_below(m, 2);
 	if (!cache->source.cleaned) {
 		m->cache_dirty = ALL_LINES;
