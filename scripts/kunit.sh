@@ -55,7 +55,7 @@ races()
 		}
 		/^(read|write|read-write|assert)?.* by (task|interrupt)/ { depth = 0 }
 		/^ [a-z_]/ && ++depth <= 2 &&
-			/^ (dma_heap|system_heap|heap_test|pool_|mock_|race_|backing_|buffer_)/ {
+			/^ (dma_heap|system_heap|heap_test|heap_cache|pool_|mock_|race_|backing_|buffer_|model_)/ {
 			ours = 1
 		}
 		{ report = report $0 "\n" }' "$1"

@@ -3,8 +3,8 @@
  * KUnit suite of the exporter of DMA-BUF heaps
  *
  * Buffers are made from a test source, allocated through a heap of their own
- * and used by the devices of the test by way of the dma-buf core. mmap is not
- * here: it needs user space, and has its kselftests.
+ * and used by the devices of the test by way of the dma-buf core. What is done
+ * about caches is in heap_cache_kunit.c, and mmap has its kselftests.
  */
 
 #include <linux/dma-buf.h>
@@ -19,14 +19,17 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/iosys-map.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pfn.h>
 #include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <kunit/resource.h>
@@ -973,6 +976,7 @@ static void buffer_test_noncoherent(struct kunit *test)
  * @dmabuf: the buffer
  * @dev: device to attach again and again
  * @shared: attachment that all map
+ * @mm: where to map it for user space, NULL if there is no such thing
  * @dir: direction to map with
  * @mapped: mappings that worked
  * @errors: calls that did not do what they should
@@ -981,6 +985,7 @@ struct race {
 	struct dma_buf *dmabuf;
 	struct device *dev;
 	struct dma_buf_attachment *shared;
+	struct mm_struct *mm;
 	enum dma_data_direction dir;
 	unsigned int mapped;
 	unsigned int errors;
@@ -1055,6 +1060,61 @@ static void race_syncer(void *data)
 	}
 }
 
+/* Parts of all sizes, up to all of it */
+static void race_part_syncer(void *data)
+{
+	struct race *race = data;
+	size_t size = race->dmabuf->size;
+	int i;
+
+	for (i = 0; i < RACE_ROUNDS; i++) {
+		size_t offset = i * 611 % size;
+		size_t len = (size - offset) >> i % 4 ?: 1;
+
+		if (dma_buf_begin_cpu_access_partial(race->dmabuf, race->dir,
+						     offset, len))
+			race->errors++;
+		race_pause(i);
+		if (dma_buf_end_cpu_access_partial(race->dmabuf, race->dir,
+						   offset, len))
+			race->errors++;
+	}
+}
+
+static void race_use(struct race *race, int round)
+{
+	size_t size = race->dmabuf->size;
+	unsigned long addr;
+
+	addr = vm_mmap(race->dmabuf->file, 0, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED, 0);
+	if (IS_ERR_VALUE(addr)) {
+		race->errors++;
+		return;
+	}
+
+	if (copy_to_user((void __user *)(addr + round % size), "x", 1))
+		race->errors++;
+	race_pause(round);
+	if (vm_munmap(addr, size))
+		race->errors++;
+}
+
+/* User space */
+static void race_user(void *data)
+{
+	struct race *race = data;
+	int i;
+
+	if (!race->mm)
+		return;
+
+	kthread_use_mm(race->mm);
+	for (i = 0; i < RACE_ROUNDS; i++)
+		race_use(race, i);
+	kthread_unuse_mm(race->mm);
+}
+
 static void race_vmapper(void *data)
 {
 	struct race *race = data;
@@ -1080,11 +1140,12 @@ static void buffer_test_race(struct kunit *test)
 {
 	static void (* const funcs[])(void *data) = {
 		race_mapper, race_mapper, race_attacher, race_syncer,
-		race_syncer, race_vmapper,
+		race_syncer, race_vmapper, race_part_syncer, race_user,
 	};
 	static const enum dma_data_direction dirs[] = {
 		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
 		DMA_TO_DEVICE, DMA_BIDIRECTIONAL, DMA_BIDIRECTIONAL,
+		DMA_BIDIRECTIONAL, DMA_BIDIRECTIONAL,
 	};
 	struct heap_test_job jobs[ARRAY_SIZE(funcs)] = {};
 	struct race races[ARRAY_SIZE(funcs)] = {};
@@ -1094,8 +1155,13 @@ static void buffer_test_race(struct kunit *test)
 	struct mapping *mapping;
 	unsigned int i;
 
+	/* Gives this task an address space, if there is such a thing */
+	kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
+		      MAP_PRIVATE | MAP_ANONYMOUS, 0);
+
 	shared = buffer_attach(test, dmabuf, ctx->dev[0]);
 	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		races[i].mm = current->mm;
 		races[i].dmabuf = dmabuf;
 		races[i].dev = ctx->dev[1];
 		races[i].shared = shared;

@@ -116,15 +116,13 @@ static bool parse_access(const char *text, struct heap_cache_step *step)
 /* 2, 2+1 or 2-1: pages, and bytes to add or to take off */
 static size_t parse_position(const char *text)
 {
-	char *end;
-	size_t pos = simple_strtoul(text, &end, 10) * PAGE_SIZE;
+	unsigned int page, plus = 0, minus = 0;
 
-	if (*end == '+')
-		pos += simple_strtoul(end + 1, NULL, 10);
-	else if (*end == '-')
-		pos -= simple_strtoul(end + 1, NULL, 10);
+	if (sscanf(text, "%u+%u", &page, &plus) < 1 ||
+	    sscanf(text, "%u-%u", &page, &minus) < 1)
+		return SIZE_MAX;
 
-	return pos;
+	return page * PAGE_SIZE + plus - minus;
 }
 
 static bool parse_range(const char *text, struct heap_cache_step *step)
