@@ -122,6 +122,7 @@ struct heap_cache_event {
  * @vmap: its kernel mapping
  * @vmapped: is there one?
  * @task: who does the steps
+ * @dma_errors: what CONFIG_DMA_API_DEBUG had to complain about before
  * @page: the page that is being maintained: what it was mapped with
  * @events: what the last step gave
  * @event_count: how many there were, even if not all fitted
@@ -137,6 +138,7 @@ struct heap_cache {
 	struct iosys_map vmap;
 	bool vmapped;
 	struct task_struct *task;
+	u32 dma_errors;
 	struct {
 		bool open;
 		phys_addr_t phys;
