@@ -393,7 +393,7 @@ static void probe_unmap_page(void *data, struct device *dev, dma_addr_t addr,
 		return;
 
 	if (!cache->page.open || cache->page.dir != dir ||
-	    cache->page.len != len ||
+	    !len || cache->page.len != len ||
 	    cache->page.phys != dma_to_phys(dev, addr) ||
 	    !find_chunk(cache, cache->page.phys, len, &offset)) {
 		record_unexpected(cache);
