@@ -6,14 +6,43 @@
  * learn that it writes one of these to dma_heap_test_importer in debugfs and
  * reads the answer from the same open file:
  *
- * "chunks FD BITS": map the buffer for a device with a DMA mask of BITS (64 or
- *	32); a line "page PFN NODE PAGES" for each chunk of memory, then a line
- *	"dma ADDRESS LENGTH" for each segment the device sees
+ * "chunks FD DEVICE": map the buffer for the device; a line "page PFN NODE PAGES"
+ *	for each chunk of memory, then a line "dma ADDRESS LENGTH" for each
+ *	segment the device sees
  * "vmap FD": "attributes N", the memory attributes of a kernel mapping as the
  *	CPU sees them, on arm64
  * "fill FD SEED": the pattern of pattern_fill(), through a kernel mapping
  * "check FD SEED": "offset N" of the first word that is not of that pattern
- * "user ADDRESS": "page PFN" and "writecombined N" of a mapping of the caller
+ * "user ADDRESS": "page PFN", "writecombined N", "block N" (mapped by more than a
+ *	page) and "writable N" of a mapping of the caller
+ *
+ * DEVICE is 64 or 32, which is the bits in the DMA mask of a device that is not
+ * coherent, where there are such; 1, which is coherent; or 2, which works on
+ * copies of all it maps, of 256 KiB each, where the kernel can make any.
+ *
+ * An open file can hold one buffer, so that a program can do something else in
+ * between. All of it ends when the file is closed:
+ *
+ * "import FD DEVICE": attach the device to the buffer
+ * "map DIR": map it, with the value of enum dma_data_direction; "bounces N" and
+ *	"coherent N"
+ * "dwrite OFFSET LEN SEED": let the device write the pattern of fill
+ * "dread OFFSET LEN SEED": "offset N" of the first word the device sees that is
+ *	not of that pattern
+ * "unmap", "drop": undo what map and import did
+ *
+ * Calls for the maintenance of caches can be counted in one buffer, whoever it is
+ * that makes them:
+ *
+ * "watch FD": the buffer from now on. Coherent devices are shown what others have
+ *	written; that is for a new buffer to be nothing
+ * "count": from zero again
+ * "counted": "clean CALLS BYTES FIRST END" and "drop CALLS BYTES FIRST END": how
+ *	often caches were written back and invalidated, and the range that
+ *	covers it all
+ *
+ * What it costs to share a buffer can be measured, see heap_test_timing.c:
+ *
  * "time FD IMPORTERS COHERENT BYTES": let so many devices, 1 to 8, attach, map,
  *	be there while the CPU accesses all of the buffer, then 4 KiB of it, unmap
  *	and detach; a line "PHASE N" for each, with the ns it took all of them or,
@@ -21,19 +50,19 @@
  *	devices are not coherent unless COHERENT is 1.
  */
 
-#include <linux/align.h>
-#include <linux/atomic.h>
 #include <linux/bitfield.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/iosys-map.h>
 #include <linux/irqflags.h>
 #include <linux/kprobes.h>
-#include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -42,32 +71,42 @@
 #include <linux/platform_device.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/string.h>
+#include <linux/spinlock.h>
+#include <linux/swiotlb.h>
 #include <linux/uaccess.h>
 
-/* Tells whether this kernel knows parts of a buffer */
-#include <uapi/linux/dma-buf.h>
+#include "heap_test_importer.h"
 
-#define NAME		"dma_heap_test_importer"
-
-/* Longer than any line of an answer */
-#define LINE_SIZE	64
-
-struct answer {
-	/* Against a reader while the text is made */
-	struct mutex lock;
-	char *text;
-	size_t size;
-	size_t len;
+/**
+ * struct session - an open file
+ * @answer: what there is to read
+ * @buf: buffer it holds, or NULL
+ * @attachment: of the device to the buffer
+ * @sgt: the mapping, or NULL
+ * @dir: of the mapping
+ */
+struct session {
+	struct answer answer;
+	struct dma_buf *buf;
+	struct dma_buf_attachment *attachment;
+	struct sg_table *sgt;
+	enum dma_data_direction dir;
 };
 
-static struct platform_device *devices[2];
-static const unsigned int mask_bits[] = { 64, 32 };
+/* Those below 32 have masks of 64 bits */
+#define DEVICE_COHERENT	1
+#define DEVICE_BOUNCES	2
+
+static const unsigned int device_ids[] = {
+	64, 32, DEVICE_COHERENT, DEVICE_BOUNCES,
+};
+
+static struct platform_device *devices[ARRAY_SIZE(device_ids)];
 static struct dentry *debugfs_file;
 
-static int answer_alloc(struct answer *answer, unsigned int lines)
+/* Room for an answer */
+int answer_alloc(struct answer *answer, unsigned int lines)
 {
 	answer->size = (size_t)lines * LINE_SIZE;
 	answer->text = kvmalloc(answer->size, GFP_KERNEL);
@@ -82,8 +121,8 @@ static void answer_free(struct answer *answer)
 	answer->len = 0;
 }
 
-static __printf(2, 3) void answer_add(struct answer *answer, const char *fmt,
-				      ...)
+/* Append a part of a line */
+void answer_add(struct answer *answer, const char *fmt, ...)
 {
 	va_list args;
 
@@ -113,12 +152,27 @@ static int tell_chunks(struct answer *answer, struct sg_table *sgt)
 	return 0;
 }
 
-static int do_chunks(struct answer *answer, struct dma_buf *buf, u64 bits)
+/* NULL if this machine cannot have such a device */
+static struct device *find_device(u64 id)
 {
-	struct device *dev = &devices[bits == mask_bits[1]]->dev;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(devices); i++)
+		if (device_ids[i] == id && devices[i])
+			return &devices[i]->dev;
+
+	return NULL;
+}
+
+static int do_chunks(struct answer *answer, struct dma_buf *buf, u64 id)
+{
 	struct dma_buf_attachment *attachment;
+	struct device *dev = find_device(id);
 	struct sg_table *sgt;
 	int ret;
+
+	if (!dev)
+		return -ENODEV;
 
 	attachment = dma_buf_attach(buf, dev);
 	if (IS_ERR(attachment))
@@ -233,7 +287,7 @@ static int do_user(struct answer *answer, unsigned long address)
 	struct mm_struct *mm = current->mm;
 	int ret;
 
-	ret = answer_alloc(answer, 2);
+	ret = answer_alloc(answer, 4);
 	if (ret)
 		return ret;
 
@@ -246,6 +300,9 @@ static int do_user(struct answer *answer, unsigned long address)
 		answer_add(answer, "page %lu\n", args.pfn);
 		answer_add(answer, "writecombined %d\n",
 			   pgprot_val(wc) == pgprot_val(args.pgprot));
+		/* It has an entry for a page only if there is one */
+		answer_add(answer, "block %d\n", !args.ptep);
+		answer_add(answer, "writable %d\n", args.writable);
 		follow_pfnmap_end(&args);
 	}
 	mmap_read_unlock(mm);
@@ -253,376 +310,527 @@ static int do_user(struct answer *answer, unsigned long address)
 	return ret;
 }
 
-#define MAX_IMPORTERS	8
+/* Counting */
 
-enum timed_phase { ATTACH, MAP, SYNC, PARTIAL, UNMAP, DETACH, PHASES };
-
-static const char * const phase_names[PHASES] = {
-	"attach", "map", "sync", "partial", "unmap", "detach"
+struct count {
+	unsigned int calls;
+	size_t bytes;
+	size_t first;
+	size_t end;
 };
 
-/**
- * struct timing - a measurement of what it costs to share a buffer
- * @buf: the buffer
- * @importers: how many devices take part
- * @bytes: count bytes instead of ns
- * @start: ns or bytes when the phase began that is going on
- * @taken: ns or bytes of each phase
- * @device: the devices
- * @attachment: theirs
- * @sgt: what these mapped
- */
-struct timing {
-	struct dma_buf *buf;
-	unsigned int importers;
-	bool bytes;
-	u64 start;
-	u64 taken[PHASES];
-	struct platform_device *device[MAX_IMPORTERS];
-	struct dma_buf_attachment *attachment[MAX_IMPORTERS];
-	struct sg_table *sgt[MAX_IMPORTERS];
+/* A chunk of the buffer that is watched */
+struct watched {
+	phys_addr_t start;
+	size_t len;
 };
 
-static atomic64_t maintained_bytes;
+static struct {
+	raw_spinlock_t lock;
+	struct watched *ranges;
+	unsigned int nr;
+	struct count clean;
+	struct count drop;
+} watch = {
+	.lock = __RAW_SPIN_LOCK_UNLOCKED(watch.lock),
+};
 
-#if defined(CONFIG_ARM64) && defined(CONFIG_KPROBES)
-static int maintains(struct kprobe *probe, struct pt_regs *regs)
+static void count_part(struct count *count, size_t offset, size_t len)
 {
-	atomic64_add(regs_get_kernel_argument(regs, 1), &maintained_bytes);
-
-	return 0;
+	count->first = count->bytes ? min(count->first, offset) : offset;
+	count->end = max(count->end, offset + len);
+	count->bytes += len;
 }
 
-/* After a device that has only read, there is nothing to do */
-static int maintains_for_cpu(struct kprobe *probe, struct pt_regs *regs)
+static void count_reset(void)
 {
-	if (regs_get_kernel_argument(regs, 2) != DMA_TO_DEVICE)
-		maintains(probe, regs);
+	unsigned long flags;
 
-	return 0;
+	raw_spin_lock_irqsave(&watch.lock, flags);
+	watch.clean = (struct count) { };
+	watch.drop = (struct count) { };
+	raw_spin_unlock_irqrestore(&watch.lock, flags);
 }
 
-static struct kprobe maintenance[] = {
-	{
-		.symbol_name = "arch_sync_dma_for_device",
-		.pre_handler = maintains,
-	}, {
-		.symbol_name = "arch_sync_dma_for_cpu",
-		.pre_handler = maintains_for_cpu,
-	},
-};
-
-static int counting_begins(void)
+/* NULL stops it */
+static void watch_ranges(struct watched *ranges, unsigned int nr)
 {
-	int i, ret;
+	struct watched *old;
+	unsigned long flags;
 
-	for (i = 0; i < ARRAY_SIZE(maintenance); i++) {
-		/* Both are as they were before the last use */
-		maintenance[i].addr = NULL;
-		maintenance[i].flags = 0;
-		ret = register_kprobe(&maintenance[i]);
-		if (ret)
-			goto undo;
+	raw_spin_lock_irqsave(&watch.lock, flags);
+	old = watch.ranges;
+	watch.ranges = ranges;
+	watch.nr = nr;
+	raw_spin_unlock_irqrestore(&watch.lock, flags);
+	kvfree(old);
+	count_reset();
+}
+
+#if defined(CONFIG_KPROBES) && defined(CONFIG_64BIT) && \
+	defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API) && \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) && \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU)
+
+static void count_call(struct count *count, phys_addr_t start, size_t size)
+{
+	size_t offset = 0, before = count->bytes;
+	phys_addr_t end = start + size;
+	unsigned int i;
+
+	for (i = 0; i < watch.nr; i++) {
+		struct watched *range = &watch.ranges[i];
+		phys_addr_t from = max(start, range->start);
+		phys_addr_t to = min(end, range->start + range->len);
+
+		if (from < to)
+			count_part(count, offset + from - range->start,
+				   to - from);
+		offset += range->len;
 	}
-
-	return 0;
-
-undo:
-	while (i--)
-		unregister_kprobe(&maintenance[i]);
-	return ret;
+	if (count->bytes != before)
+		count->calls++;
 }
 
-static void counting_ends(void)
+static void on_sync(struct count *count, struct pt_regs *regs)
 {
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&watch.lock, flags);
+	count_call(count, regs_get_kernel_argument(regs, 0),
+		   regs_get_kernel_argument(regs, 1));
+	raw_spin_unlock_irqrestore(&watch.lock, flags);
+}
+
+static int on_sync_for_device(struct kprobe *probe, struct pt_regs *regs)
+{
+	on_sync(&watch.clean, regs);
+
+	return 0;
+}
+
+static int on_sync_for_cpu(struct kprobe *probe, struct pt_regs *regs)
+{
+	/* Nothing is done after a device that only read */
+	if (regs_get_kernel_argument(regs, 2) != DMA_TO_DEVICE)
+		on_sync(&watch.drop, regs);
+
+	return 0;
+}
+
+static struct kprobe sync_for_device = {
+	.symbol_name = "arch_sync_dma_for_device",
+	.pre_handler = on_sync_for_device,
+};
+
+static struct kprobe sync_for_cpu = {
+	.symbol_name = "arch_sync_dma_for_cpu",
+	.pre_handler = on_sync_for_cpu,
+};
+
+static struct kprobe *probes[] = { &sync_for_device, &sync_for_cpu };
+static bool counting;
+
+static void start_counting(void)
+{
+	counting = !register_kprobes(probes, ARRAY_SIZE(probes));
+}
+
+static void stop_counting(void)
+{
+	if (counting)
+		unregister_kprobes(probes, ARRAY_SIZE(probes));
+	watch_ranges(NULL, 0);
+}
+
+#else
+
+static const bool counting;
+
+static void start_counting(void) { }
+static void stop_counting(void) { }
+
+#endif
+
+static int watch_table(const struct sg_table *sgt)
+{
+	struct watched *ranges;
+	struct scatterlist *sg;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(maintenance); i++)
-		unregister_kprobe(&maintenance[i]);
-}
-#else
-static int counting_begins(void)
-{
-	return -EOPNOTSUPP;
-}
-
-static void counting_ends(void)
-{
-}
-#endif
-
-static u64 timing_now(struct timing *t)
-{
-	return t->bytes ? atomic64_read(&maintained_bytes) : ktime_get_ns();
-}
-
-static void phase_begins(struct timing *t)
-{
-	t->start = timing_now(t);
-}
-
-static void phase_ends(struct timing *t, enum timed_phase phase)
-{
-	t->taken[phase] = timing_now(t) - t->start;
-}
-
-static int timed_attach(struct timing *t)
-{
-	unsigned int i;
-	int ret;
-
-	phase_begins(t);
-	for (i = 0; i < t->importers; i++) {
-		t->attachment[i] = dma_buf_attach(t->buf, &t->device[i]->dev);
-		if (IS_ERR(t->attachment[i])) {
-			ret = PTR_ERR(t->attachment[i]);
-			goto undo;
-		}
-	}
-	phase_ends(t, ATTACH);
-
-	return 0;
-
-undo:
-	while (i--)
-		dma_buf_detach(t->buf, t->attachment[i]);
-	return ret;
-}
-
-static void timed_detach(struct timing *t)
-{
-	unsigned int i;
-
-	phase_begins(t);
-	for (i = 0; i < t->importers; i++)
-		dma_buf_detach(t->buf, t->attachment[i]);
-	phase_ends(t, DETACH);
-}
-
-static void timed_unmap(struct timing *t, unsigned int number)
-{
-	unsigned int i;
-
-	phase_begins(t);
-	for (i = 0; i < number; i++)
-		dma_buf_unmap_attachment_unlocked(t->attachment[i], t->sgt[i],
-						  DMA_BIDIRECTIONAL);
-	phase_ends(t, UNMAP);
-}
-
-static int timed_map(struct timing *t)
-{
-	unsigned int i;
-	int ret;
-
-	phase_begins(t);
-	for (i = 0; i < t->importers; i++) {
-		t->sgt[i] = dma_buf_map_attachment_unlocked(t->attachment[i],
-							    DMA_BIDIRECTIONAL);
-		if (IS_ERR(t->sgt[i])) {
-			ret = PTR_ERR(t->sgt[i]);
-			timed_unmap(t, i);
-			return ret;
-		}
-	}
-	phase_ends(t, MAP);
-
-	return 0;
-}
-
-static int timed_sync(struct timing *t)
-{
-	int ret;
-
-	phase_begins(t);
-	ret = dma_buf_begin_cpu_access(t->buf, DMA_BIDIRECTIONAL);
-	if (!ret)
-		ret = dma_buf_end_cpu_access(t->buf, DMA_BIDIRECTIONAL);
-	phase_ends(t, SYNC);
-
-	return ret;
-}
-
-/* In the middle. A kernel that knows no parts has to do all of the buffer */
-static int timed_partial(struct timing *t)
-{
-#ifdef DMA_BUF_IOCTL_SYNC_PARTIAL
-	u64 offset = ALIGN_DOWN(t->buf->size / 2, PAGE_SIZE);
-	int ret;
-
-	phase_begins(t);
-	ret = dma_buf_begin_cpu_access_partial(t->buf, DMA_BIDIRECTIONAL,
-					       offset, SZ_4K);
-	if (!ret)
-		ret = dma_buf_end_cpu_access_partial(t->buf, DMA_BIDIRECTIONAL,
-						     offset, SZ_4K);
-	phase_ends(t, PARTIAL);
-
-	return ret;
-#else
-	int ret = timed_sync(t);
-
-	t->taken[PARTIAL] = t->taken[SYNC];
-
-	return ret;
-#endif
-}
-
-static int timed_phases(struct timing *t)
-{
-	int ret;
-
-	ret = timed_attach(t);
-	if (ret)
-		return ret;
-
-	ret = timed_map(t);
-	if (!ret) {
-		ret = timed_sync(t) ?: timed_partial(t);
-		timed_unmap(t, t->importers);
-	}
-	timed_detach(t);
-
-	return ret;
-}
-
-static void remove_importers(struct timing *t)
-{
-	while (t->importers--)
-		platform_device_unregister(t->device[t->importers]);
-}
-
-static int add_importers(struct timing *t, unsigned int number, bool coherent)
-{
-	struct platform_device_info info = {
-		.name = NAME,
-		.dma_mask = DMA_BIT_MASK(64),
-	};
-	struct platform_device *device;
-
-	for (; t->importers < number; t->importers++) {
-		/* Next to those that are named after their mask */
-		info.id = 100 + t->importers;
-		device = platform_device_register_full(&info);
-		if (IS_ERR(device)) {
-			remove_importers(t);
-			return PTR_ERR(device);
-		}
-
-		t->device[t->importers] = device;
-		dma_set_max_seg_size(&device->dev, UINT_MAX);
-#ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
-		device->dev.dma_coherent = coherent;
-#endif
-		/* Also notes whether the device needs any maintenance */
-		dma_set_mask(&device->dev, DMA_BIT_MASK(64));
-	}
-
-	return 0;
-}
-
-static int tell_timing(struct answer *answer, struct timing *t)
-{
-	int i, ret;
-
-	ret = answer_alloc(answer, PHASES);
-	if (ret)
-		return ret;
-
-	for (i = 0; i < PHASES; i++)
-		answer_add(answer, "%s %llu\n", phase_names[i], t->taken[i]);
-
-	return 0;
-}
-
-static int measure(struct timing *t)
-{
-	/* There is only one set of probes */
-	static DEFINE_MUTEX(counting);
-	int ret;
-
-	if (!t->bytes)
-		return timed_phases(t);
-
-	mutex_lock(&counting);
-	ret = counting_begins();
-	if (!ret) {
-		ret = timed_phases(t);
-		counting_ends();
-	}
-	mutex_unlock(&counting);
-
-	return ret;
-}
-
-static int do_time(struct answer *answer, const char *args)
-{
-	unsigned int fd, importers, coherent, bytes;
-	struct timing *t;
-	int ret;
-
-	if (sscanf(args, "%u %u %u %u", &fd, &importers, &coherent, &bytes) != 4 ||
-	    !importers || importers > MAX_IMPORTERS)
-		return -EINVAL;
-
-	t = kzalloc(sizeof(*t), GFP_KERNEL);
-	if (!t)
+	ranges = kvcalloc(sgt->orig_nents, sizeof(*ranges), GFP_KERNEL);
+	if (!ranges)
 		return -ENOMEM;
 
-	t->bytes = bytes;
-	t->buf = dma_buf_get(fd);
-	if (IS_ERR(t->buf)) {
-		ret = PTR_ERR(t->buf);
-		goto out_free;
+	for_each_sgtable_sg(sgt, sg, i) {
+		ranges[i].start = sg_phys(sg);
+		ranges[i].len = sg->length;
 	}
+	watch_ranges(ranges, sgt->orig_nents);
 
-	ret = add_importers(t, importers, coherent);
+	return 0;
+}
+
+/* Its chunks are learned from a mapping that changes nothing */
+static int watch_buffer(struct dma_buf *buf, struct device *dev)
+{
+	struct dma_buf_attachment *attachment;
+	struct sg_table *sgt;
+	int ret;
+
+	attachment = dma_buf_attach(buf, dev);
+	if (IS_ERR(attachment))
+		return PTR_ERR(attachment);
+
+	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_TO_DEVICE);
+	ret = PTR_ERR_OR_ZERO(sgt);
 	if (!ret) {
-		ret = measure(t) ?: tell_timing(answer, t);
-		remove_importers(t);
+		ret = watch_table(sgt);
+		dma_buf_unmap_attachment_unlocked(attachment, sgt,
+						  DMA_TO_DEVICE);
 	}
-	dma_buf_put(t->buf);
-out_free:
-	kfree(t);
+	dma_buf_detach(buf, attachment);
+
 	return ret;
 }
 
-static int do_command(struct answer *answer, const char *command)
+static int do_watch(struct session *session, const u64 *args)
 {
-	unsigned long long first, second = 0;
+	struct device *dev = find_device(DEVICE_COHERENT);
 	struct dma_buf *buf;
-	char verb[8];
 	int ret;
 
-	if (!strncmp(command, "time ", 5))
-		return do_time(answer, command + 5);
+	if (!counting || !dev)
+		return -EOPNOTSUPP;
 
-	if (sscanf(command, "%7s %llu %llu", verb, &first, &second) < 2)
-		return -EINVAL;
-
-	if (!strcmp(verb, "user"))
-		return do_user(answer, first);
-
-	buf = dma_buf_get(first);
+	buf = dma_buf_get(args[0]);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 
-	if (!strcmp(verb, "chunks"))
-		ret = do_chunks(answer, buf, second);
-	else if (!strcmp(verb, "vmap") || !strcmp(verb, "fill") ||
-		 !strcmp(verb, "check"))
-		ret = do_vmap(answer, verb, buf, second);
-	else
-		ret = -EINVAL;
+	ret = watch_buffer(buf, dev);
 	dma_buf_put(buf);
 
 	return ret;
 }
 
+static void tell_count(struct answer *answer, const char *name,
+		       const struct count *count)
+{
+	answer_add(answer, "%s %u %zu %zu %zu\n", name, count->calls,
+		   count->bytes, count->first, count->end);
+}
+
+static int do_count(struct session *session, const u64 *args)
+{
+	count_reset();
+
+	return counting ? 0 : -EOPNOTSUPP;
+}
+
+static int do_counted(struct session *session, const u64 *args)
+{
+	struct count clean, drop;
+	unsigned long flags;
+	int ret;
+
+	if (!counting)
+		return -EOPNOTSUPP;
+
+	ret = answer_alloc(&session->answer, 4);
+	if (ret)
+		return ret;
+
+	raw_spin_lock_irqsave(&watch.lock, flags);
+	clean = watch.clean;
+	drop = watch.drop;
+	raw_spin_unlock_irqrestore(&watch.lock, flags);
+	tell_count(&session->answer, "clean", &clean);
+	tell_count(&session->answer, "drop", &drop);
+
+	return 0;
+}
+
+/* A buffer that is held */
+
+static int do_unmap(struct session *session, const u64 *args)
+{
+	if (!session->sgt)
+		return -EINVAL;
+
+	dma_buf_unmap_attachment_unlocked(session->attachment, session->sgt,
+					  session->dir);
+	session->sgt = NULL;
+
+	return 0;
+}
+
+static int do_drop(struct session *session, const u64 *args)
+{
+	if (!session->buf)
+		return -EINVAL;
+
+	if (session->sgt)
+		do_unmap(session, NULL);
+	dma_buf_detach(session->buf, session->attachment);
+	dma_buf_put(session->buf);
+	session->buf = NULL;
+
+	return 0;
+}
+
+static int do_import(struct session *session, const u64 *args)
+{
+	struct device *dev = find_device(args[1]);
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *buf;
+
+	if (session->buf)
+		return -EBUSY;
+	if (!dev)
+		return -ENODEV;
+
+	buf = dma_buf_get(args[0]);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+
+	attachment = dma_buf_attach(buf, dev);
+	if (IS_ERR(attachment)) {
+		dma_buf_put(buf);
+		return PTR_ERR(attachment);
+	}
+	session->buf = buf;
+	session->attachment = attachment;
+
+	return 0;
+}
+
+/* Where the device works: in the buffer, or on a copy */
+static phys_addr_t device_sees(struct device *dev, struct scatterlist *sg)
+{
+	return dma_to_phys(dev, sg_dma_address(sg));
+}
+
+static bool device_bounces(struct session *session)
+{
+	struct device *dev = session->attachment->dev;
+	struct scatterlist *sg;
+	int i;
+
+	if (device_iommu_mapped(dev))
+		return false;
+
+	for_each_sgtable_dma_sg(session->sgt, sg, i)
+		if (device_sees(dev, sg) != sg_phys(sg))
+			return true;
+
+	return false;
+}
+
+static int do_map(struct session *session, const u64 *args)
+{
+	struct answer *answer = &session->answer;
+	struct sg_table *sgt;
+	int ret;
+
+	if (!session->buf)
+		return -EINVAL;
+	if (session->sgt)
+		return -EBUSY;
+
+	ret = answer_alloc(answer, 2);
+	if (ret)
+		return ret;
+
+	sgt = dma_buf_map_attachment_unlocked(session->attachment, args[0]);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+
+	session->sgt = sgt;
+	session->dir = args[0];
+	answer_add(answer, "bounces %d\n", device_bounces(session));
+	answer_add(answer, "coherent %d\n",
+		   dev_is_dma_coherent(session->attachment->dev));
+
+	return 0;
+}
+
+/*
+ * What the device does to one word. The emulated caches of an emulator are
+ * coherent with everything, so that there is no need to go past them.
+ */
+static bool device_word(phys_addr_t phys, u64 word, bool write)
+{
+	void *page = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
+	u64 *at = page + offset_in_page(phys);
+	bool same = true;
+
+	if (write)
+		WRITE_ONCE(*at, word);
+	else
+		same = READ_ONCE(*at) == word;
+	kunmap_local(page);
+
+	return same;
+}
+
+/* The offset of the first word that is not as expected, or -1 */
+static long long device_access(struct session *session, const u64 *args,
+			       bool write)
+{
+	struct device *dev = session->attachment->dev;
+	u64 end = args[0] + args[1];
+	struct scatterlist *sg;
+	u64 start = 0;
+	int i;
+
+	for_each_sgtable_dma_sg(session->sgt, sg, i) {
+		u64 from = max(args[0], start);
+		u64 to = min(end, start + sg_dma_len(sg));
+
+		for (; from < to; from += sizeof(u64))
+			if (!device_word(device_sees(dev, sg) + from - start,
+					 pattern_word(from, args[2]), write))
+				return from;
+		start += sg_dma_len(sg);
+	}
+
+	return -1;
+}
+
+static int check_device_access(struct session *session, const u64 *args)
+{
+	u64 offset = args[0], len = args[1];
+
+	if (!session->sgt || len > session->buf->size ||
+	    offset > session->buf->size - len || (offset | len) % sizeof(u64))
+		return -EINVAL;
+
+	return device_iommu_mapped(session->attachment->dev) ? -EOPNOTSUPP : 0;
+}
+
+static int do_dwrite(struct session *session, const u64 *args)
+{
+	int ret = check_device_access(session, args);
+
+	if (!ret)
+		device_access(session, args, true);
+
+	return ret;
+}
+
+static int do_dread(struct session *session, const u64 *args)
+{
+	int ret = check_device_access(session, args);
+
+	if (!ret)
+		ret = answer_alloc(&session->answer, 1);
+	if (!ret)
+		answer_add(&session->answer, "offset %lld\n",
+			   device_access(session, args, false));
+
+	return ret;
+}
+
+/* Commands that need no more than the answer */
+
+static int run_user(struct session *session, const u64 *args)
+{
+	return do_user(&session->answer, args[0]);
+}
+
+static int run_chunks(struct session *session, const u64 *args)
+{
+	struct dma_buf *buf = dma_buf_get(args[0]);
+	int ret;
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+
+	ret = do_chunks(&session->answer, buf, args[1]);
+	dma_buf_put(buf);
+
+	return ret;
+}
+
+static int run_vmap(struct session *session, const char *verb, const u64 *args)
+{
+	struct dma_buf *buf = dma_buf_get(args[0]);
+	int ret;
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+
+	ret = do_vmap(&session->answer, verb, buf, args[1]);
+	dma_buf_put(buf);
+
+	return ret;
+}
+
+static int run_attributes(struct session *session, const u64 *args)
+{
+	return run_vmap(session, "vmap", args);
+}
+
+static int run_fill(struct session *session, const u64 *args)
+{
+	return run_vmap(session, "fill", args);
+}
+
+static int run_check(struct session *session, const u64 *args)
+{
+	return run_vmap(session, "check", args);
+}
+
+static int run_time(struct session *session, const u64 *args)
+{
+	return heap_test_time(&session->answer, args);
+}
+
+#define MAX_ARGS	4
+
+static const struct {
+	const char *verb;
+	int (*run)(struct session *session, const u64 *args);
+	int nr_args;
+} commands[] = {
+	{ "chunks", run_chunks, 2 },
+	{ "vmap", run_attributes, 1 },
+	{ "fill", run_fill, 2 },
+	{ "check", run_check, 2 },
+	{ "user", run_user, 1 },
+	{ "import", do_import, 2 },
+	{ "map", do_map, 1 },
+	{ "unmap", do_unmap, 0 },
+	{ "drop", do_drop, 0 },
+	{ "dwrite", do_dwrite, 3 },
+	{ "dread", do_dread, 3 },
+	{ "watch", do_watch, 1 },
+	{ "count", do_count, 0 },
+	{ "counted", do_counted, 0 },
+	{ "time", run_time, 4 },
+};
+
+static int do_command(struct session *session, const char *command)
+{
+	u64 args[MAX_ARGS] = { };
+	char verb[16];
+	int i, given;
+
+	given = sscanf(command, "%15s %llu %llu %llu %llu", verb, &args[0],
+		       &args[1], &args[2], &args[3]) - 1;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (given >= commands[i].nr_args &&
+		    !strcmp(verb, commands[i].verb))
+			return commands[i].run(session, args);
+
+	return -EINVAL;
+}
+
 static ssize_t importer_write(struct file *file, const char __user *data,
 			      size_t count, loff_t *ppos)
 {
-	struct answer *answer = file->private_data;
+	struct session *session = file->private_data;
 	char *command;
 	int ret;
 
@@ -633,10 +841,10 @@ static ssize_t importer_write(struct file *file, const char __user *data,
 	if (IS_ERR(command))
 		return PTR_ERR(command);
 
-	mutex_lock(&answer->lock);
-	answer_free(answer);
-	ret = do_command(answer, command);
-	mutex_unlock(&answer->lock);
+	mutex_lock(&session->answer.lock);
+	answer_free(&session->answer);
+	ret = do_command(session, command);
+	mutex_unlock(&session->answer.lock);
 	kfree(command);
 
 	return ret ? ret : count;
@@ -645,7 +853,8 @@ static ssize_t importer_write(struct file *file, const char __user *data,
 static ssize_t importer_read(struct file *file, char __user *data, size_t count,
 			     loff_t *ppos)
 {
-	struct answer *answer = file->private_data;
+	struct session *session = file->private_data;
+	struct answer *answer = &session->answer;
 	ssize_t ret;
 
 	mutex_lock(&answer->lock);
@@ -658,23 +867,24 @@ static ssize_t importer_read(struct file *file, char __user *data, size_t count,
 
 static int importer_open(struct inode *inode, struct file *file)
 {
-	struct answer *answer = kzalloc(sizeof(*answer), GFP_KERNEL);
+	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);
 
-	if (!answer)
+	if (!session)
 		return -ENOMEM;
 
-	mutex_init(&answer->lock);
-	file->private_data = answer;
+	mutex_init(&session->answer.lock);
+	file->private_data = session;
 
 	return 0;
 }
 
 static int importer_release(struct inode *inode, struct file *file)
 {
-	struct answer *answer = file->private_data;
+	struct session *session = file->private_data;
 
-	answer_free(answer);
-	kfree(answer);
+	do_drop(session, NULL);
+	answer_free(&session->answer);
+	kfree(session);
 
 	return 0;
 }
@@ -696,12 +906,55 @@ static void remove_devices(void)
 		platform_device_unregister(devices[i]);
 }
 
+/*
+ * A pool of bounce buffers is made use of by force through a handle of its own
+ * on the pool that everybody shares. Not one that grows: that needs more.
+ */
+#if defined(CONFIG_SWIOTLB) && !defined(CONFIG_SWIOTLB_DYNAMIC)
+
+static struct io_tlb_mem bouncing_mem;
+
+static bool make_bouncing(struct device *dev)
+{
+	if (!is_swiotlb_active(dev) || device_iommu_mapped(dev))
+		return false;
+
+	bouncing_mem = *dev->dma_io_tlb_mem;
+	bouncing_mem.force_bounce = true;
+	dev->dma_io_tlb_mem = &bouncing_mem;
+
+	return true;
+}
+
+#else
+
+static bool make_bouncing(struct device *dev)
+{
+	return false;
+}
+
+#endif
+
+/* Nor does it get copies when everybody else does */
+static bool make_coherent(struct device *dev)
+{
+#ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
+	dev->dma_coherent = true;
+#endif
+#ifdef CONFIG_SWIOTLB
+	dev->dma_io_tlb_mem = NULL;
+#endif
+
+	return dev_is_dma_coherent(dev);
+}
+
+/* What this machine cannot have is left out */
 static int add_device(int i)
 {
 	const struct platform_device_info info = {
 		.name = NAME,
-		.id = mask_bits[i],
-		.dma_mask = DMA_BIT_MASK(mask_bits[i]),
+		.id = device_ids[i],
+		.dma_mask = DMA_BIT_MASK(device_ids[i] == 32 ? 32 : 64),
 	};
 	struct platform_device *device = platform_device_register_full(&info);
 
@@ -709,6 +962,11 @@ static int add_device(int i)
 		return PTR_ERR(device);
 
 	dma_set_max_seg_size(&device->dev, UINT_MAX);
+	if ((info.id == DEVICE_COHERENT && !make_coherent(&device->dev)) ||
+	    (info.id == DEVICE_BOUNCES && !make_bouncing(&device->dev))) {
+		platform_device_unregister(device);
+		return 0;
+	}
 	devices[i] = device;
 
 	return 0;
@@ -725,6 +983,7 @@ static int __init importer_init(void)
 			return ret;
 		}
 	}
+	start_counting();
 	debugfs_file = debugfs_create_file(NAME, 0600, NULL, NULL,
 					   &importer_fops);
 
@@ -735,6 +994,7 @@ module_init(importer_init);
 static void __exit importer_exit(void)
 {
 	debugfs_remove(debugfs_file);
+	stop_counting();
 	remove_devices();
 }
 module_exit(importer_exit);
