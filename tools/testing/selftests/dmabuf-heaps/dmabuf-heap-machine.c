@@ -115,26 +115,6 @@ static long long pages_of(size_t len)
 	return page_align(len) / page_size();
 }
 
-/* A buffer that is dirty all over */
-static int dirty_buffer(int heap_fd, size_t len, __u32 seed)
-{
-	void *p;
-	int fd;
-
-	fd = heap_alloc(heap_fd, len);
-	if (fd < 0)
-		return fd;
-	p = buf_map(fd, len, READ_WRITE);
-	if (p == MAP_FAILED) {
-		close(fd);
-		return -ENOMEM;
-	}
-	pattern_fill(p, 0, len, seed);
-	munmap(p, len);
-
-	return fd;
-}
-
 static long long check_buffer(int fd, size_t len, __u32 seed)
 {
 	long long offset;
@@ -171,26 +151,11 @@ static int fill_pool(int heap_fd, size_t len, long long kib)
 
 /* How a mapping looks to the CPU */
 
-static int user_page(int importer, const void *p, int *writecombined)
-{
-	unsigned long pfn;
-	char answer[128];
-	int ret;
-
-	ret = importer_ask(importer, "user", (unsigned long)p, 0, answer,
-			   sizeof(answer));
-	if (ret)
-		return ret;
-	ret = sscanf(answer, "page %lu writecombined %d", &pfn, writecombined);
-
-	return ret == 2 ? 0 : -EIO;
-}
-
 #define EXPECT_WRITECOMBINED(p, expected) do {				\
-	int _wc = -1;							\
+	struct user_page _page = { };					\
 									\
-	EXPECT_EQ(0, user_page(self->importer, p, &_wc));		\
-	EXPECT_EQ(expected, _wc);					\
+	EXPECT_EQ(0, importer_user_page(self->importer, p, &_page));	\
+	EXPECT_EQ(expected, _page.writecombined);			\
 } while (0)
 
 /* At both ends, on borders of chunks, and again once it was protected */
@@ -209,7 +174,7 @@ MACHINE_TEST(user_mapping_is_uncached_or_not)
 	if (strcmp(name.machine, "aarch64"))
 		SKIP(return, "the kernel tells no attributes here");
 
-	fd = dirty_buffer(self->fd, len, SEED);
+	fd = buf_filled(self->fd, len, SEED);
 	ASSERT_LE(0, fd);
 	p = buf_map(fd, len, READ_WRITE);
 	ASSERT_NE(MAP_FAILED, p);
@@ -277,7 +242,7 @@ MACHINE_TEST(user_and_kernel_agree)
 		EXPECT_EQ(-1, check_buffer(fd, len, SEED + round));
 		EXPECT_EQ(0, close(fd));
 
-		fd = dirty_buffer(self->fd, len, SEED - 1);
+		fd = buf_filled(self->fd, len, SEED - 1);
 		ASSERT_LE(0, fd);
 		ASSERT_EQ(0, importer_ask(self->importer, "check", fd,
 					  SEED - 1, answer, sizeof(answer)));
@@ -902,7 +867,7 @@ static void *keep_busy(void *data)
 	int heap_fd = *(int *)data, fd;
 
 	while (!sleep_over) {
-		fd = dirty_buffer(heap_fd, MIB(4), SEED);
+		fd = buf_filled(heap_fd, MIB(4), SEED);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -917,7 +882,7 @@ static long long sleep_now(int heap_fd, int *ret)
 	long long start;
 
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = dirty_buffer(heap_fd, MIB(4), SEED);
+		fds[i] = buf_filled(heap_fd, MIB(4), SEED);
 	start = now_ms();
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)
@@ -934,7 +899,7 @@ static bool scrubber_works(int heap_fd, const char *heap)
 	int fd;
 
 	usleep(300000);
-	fd = dirty_buffer(heap_fd, MIB(5), SEED);
+	fd = buf_filled(heap_fd, MIB(5), SEED);
 	if (fd < 0 || pool_read_stats(heap, &before))
 		return false;
 	close(fd);

@@ -4,9 +4,7 @@
  * and that whatever a program does to a mapping neither loses nor moves data.
  */
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -26,58 +24,6 @@ static const size_t lens[] = {
 /* The buffer of most tests: five large chunks and a tail of all the others */
 #define BUF_LEN		(MIB(5) + KIB(76))
 #define SEED		29
-
-static int filled_buffer(int heap_fd, size_t len, __u32 seed)
-{
-	void *p;
-	int fd;
-
-	fd = heap_alloc(heap_fd, len);
-	if (fd < 0)
-		return fd;
-	p = buf_map(fd, len, READ_WRITE);
-	if (p == MAP_FAILED) {
-		close(fd);
-		return -ENOMEM;
-	}
-	pattern_fill(p, 0, len, seed);
-	munmap(p, len);
-
-	return fd;
-}
-
-static sigjmp_buf fault_return;
-static atomic_int fault_signal;
-
-static void on_fault(int sig)
-{
-	fault_signal = sig;
-	siglongjmp(fault_return, 1);
-}
-
-/*
- * Reads one byte, and writes the same if asked to; returns the signal that
- * this raised, or 0.
- */
-static int touch(char *p, bool write)
-{
-	struct sigaction action = { .sa_handler = on_fault };
-	struct sigaction old_segv, old_bus;
-
-	sigaction(SIGSEGV, &action, &old_segv);
-	sigaction(SIGBUS, &action, &old_bus);
-	fault_signal = 0;
-	if (!sigsetjmp(fault_return, 1)) {
-		char byte = __atomic_load_n(p, __ATOMIC_RELAXED);
-
-		if (write)
-			__atomic_store_n(p, byte, __ATOMIC_RELAXED);
-	}
-	sigaction(SIGSEGV, &old_segv, NULL);
-	sigaction(SIGBUS, &old_bus, NULL);
-
-	return fault_signal;
-}
 
 HEAP_TEST(whole)
 {
@@ -109,7 +55,7 @@ HEAP_TEST(each_page_alone)
 	char *p;
 	int fd;
 
-	fd = filled_buffer(self->fd, BUF_LEN, SEED);
+	fd = buf_filled(self->fd, BUF_LEN, SEED);
 	ASSERT_LE(0, fd);
 	for (offset = 0; offset < BUF_LEN; offset += page_size()) {
 		p = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, offset);
@@ -133,7 +79,7 @@ HEAP_TEST(parts)
 	int i, j, fd;
 	void *p;
 
-	fd = filled_buffer(self->fd, BUF_LEN, SEED);
+	fd = buf_filled(self->fd, BUF_LEN, SEED);
 	ASSERT_LE(0, fd);
 	for (i = 0; i < ARRAY_SIZE(marks); i++) {
 		for (j = i + 1; j < ARRAY_SIZE(marks); j++) {
@@ -266,7 +212,7 @@ static char *map_filled(int heap_fd, int *fd)
 {
 	char *p;
 
-	*fd = filled_buffer(heap_fd, BUF_LEN, SEED);
+	*fd = buf_filled(heap_fd, BUF_LEN, SEED);
 	if (*fd < 0)
 		return MAP_FAILED;
 	p = buf_map(*fd, BUF_LEN, READ_WRITE);
@@ -343,7 +289,7 @@ HEAP_TEST(mapped_without_access)
 	char *p;
 	int fd;
 
-	fd = filled_buffer(self->fd, BUF_LEN, SEED);
+	fd = buf_filled(self->fd, BUF_LEN, SEED);
 	ASSERT_LE(0, fd);
 	p = buf_map(fd, BUF_LEN, PROT_NONE);
 	ASSERT_NE(MAP_FAILED, p);

@@ -4,6 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,10 +111,70 @@ int buf_sync(int fd, __u64 flags)
 	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0 ? -errno : 0;
 }
 
+int buf_sync_partial(int fd, __u64 flags, __u64 offset, __u64 len)
+{
+	struct dma_buf_sync_partial sync = {
+		.flags = flags,
+		.offset = offset,
+		.len = len,
+	};
+
+	return ioctl(fd, DMA_BUF_IOCTL_SYNC_PARTIAL, &sync) < 0 ? -errno : 0;
+}
+
 /* Maps from the start of the buffer; MAP_FAILED and errno on failure */
 void *buf_map(int fd, size_t len, int prot)
 {
 	return mmap(NULL, len, prot, MAP_SHARED, fd, 0);
+}
+
+/* A new buffer with the pattern of the seed, which nobody has mapped */
+int buf_filled(int heap_fd, size_t len, __u32 seed)
+{
+	void *p;
+	int fd;
+
+	fd = heap_alloc(heap_fd, len);
+	if (fd < 0)
+		return fd;
+	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	if (p == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	pattern_fill(p, 0, len, seed);
+	munmap(p, len);
+
+	return fd;
+}
+
+static sigjmp_buf fault_return;
+static atomic_int fault_signal;
+
+static void on_fault(int sig)
+{
+	fault_signal = sig;
+	siglongjmp(fault_return, 1);
+}
+
+int touch(char *p, bool write)
+{
+	struct sigaction action = { .sa_handler = on_fault };
+	struct sigaction old_segv, old_bus;
+
+	sigaction(SIGSEGV, &action, &old_segv);
+	sigaction(SIGBUS, &action, &old_bus);
+	fault_signal = 0;
+	if (!sigsetjmp(fault_return, 1)) {
+		char byte = __atomic_load_n(p, __ATOMIC_RELAXED);
+
+		if (write)
+			__atomic_store_n(p, byte, __ATOMIC_RELAXED);
+	}
+	sigaction(SIGSEGV, &old_segv, NULL);
+	sigaction(SIGBUS, &old_bus, NULL);
+
+	return fault_signal;
 }
 
 static __u64 pattern_word(size_t offset, __u32 seed)
@@ -501,6 +565,72 @@ int importer_ask(int importer, const char *verb, unsigned long subject,
 	answer[len] = '\0';
 
 	return 0;
+}
+
+/* A command without an answer, or whose answer does not matter */
+int importer_do(int importer, const char *format, ...)
+{
+	char command[64];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+
+	return importer_tell(importer, command);
+}
+
+/* -EINVAL for a page that is not mapped */
+int importer_user_page(int importer, const void *p, struct user_page *page)
+{
+	char answer[128];
+	int ret;
+
+	ret = importer_ask(importer, "user", (unsigned long)p, 0, answer,
+			   sizeof(answer));
+	if (ret)
+		return ret;
+	ret = sscanf(answer, "page %lu writecombined %d block %d writable %d",
+		     &page->pfn, &page->writecombined, &page->block,
+		     &page->writable);
+
+	return ret == 4 ? 0 : -EIO;
+}
+
+/* Since the last "count" */
+int importer_counted(int importer, struct sync_count *clean,
+		     struct sync_count *drop)
+{
+	char answer[256];
+	int ret;
+
+	ret = importer_ask(importer, "counted", 0, 0, answer, sizeof(answer));
+	if (ret)
+		return ret;
+	ret = sscanf(answer, "clean %u %zu %zu %zu drop %u %zu %zu %zu",
+		     &clean->calls, &clean->bytes, &clean->first, &clean->end,
+		     &drop->calls, &drop->bytes, &drop->first, &drop->end);
+
+	return ret == 8 ? 0 : -EIO;
+}
+
+/* As pattern_check(), with the eyes of the device that has mapped the buffer */
+long long importer_reads(int importer, size_t offset, size_t len, __u32 seed)
+{
+	long long wrong;
+	char answer[64];
+	ssize_t got;
+	int ret;
+
+	ret = importer_do(importer, "dread %zu %zu %u", offset, len, seed);
+	if (ret)
+		return ret;
+	got = pread(importer, answer, sizeof(answer) - 1, 0);
+	if (got < 0)
+		return -errno;
+	answer[got] = '\0';
+
+	return sscanf(answer, "offset %lld", &wrong) == 1 ? wrong : -EIO;
 }
 
 static void add_line(struct buf_chunks *chunks, const char *line)

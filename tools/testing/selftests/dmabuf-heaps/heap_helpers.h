@@ -14,6 +14,18 @@
 #include <linux/dma-heap.h>
 #include <linux/types.h>
 
+/* For 32-bit programs the headers of their compiler come first, old as they are */
+#ifndef DMA_BUF_IOCTL_SYNC_PARTIAL
+struct dma_buf_sync_partial {
+	__u64 flags;
+	__u64 offset;
+	__u64 len;
+};
+
+#define DMA_BUF_IOCTL_SYNC_PARTIAL \
+	_IOW(DMA_BUF_BASE, 0x40, struct dma_buf_sync_partial)
+#endif
+
 #define HEAP_DIR	"/dev/dma_heap"
 #define HEAP_NAME_SIZE	256
 #define HEAP_MAX	128
@@ -33,7 +45,12 @@ size_t page_size(void);
 size_t page_align(size_t len);
 long long buf_size(int fd);
 int buf_sync(int fd, __u64 flags);
+int buf_sync_partial(int fd, __u64 flags, __u64 offset, __u64 len);
 void *buf_map(int fd, size_t len, int prot);
+int buf_filled(int heap_fd, size_t len, __u32 seed);
+
+/* Reads a byte, and writes it back; returns the signal that raised, or 0 */
+int touch(char *p, bool write);
 
 /*
  * Every 64-bit word of a pattern tells its offset and the seed, so that a page
@@ -97,7 +114,43 @@ struct buf_chunks {
 	unsigned long long dma_end;
 };
 
+/* Its devices: masks of 64 and 32 bits, and two that see the CPU's caches */
+enum importer_device {
+	IMPORTER_COHERENT = 1,
+	IMPORTER_BOUNCES = 2,
+	IMPORTER_32 = 32,
+	IMPORTER_64 = 64,
+};
+
+/* As enum dma_data_direction */
+enum importer_dir {
+	DEVICE_READS_AND_WRITES,
+	DEVICE_READS,
+	DEVICE_WRITES,
+};
+
+/* A page that is mapped */
+struct user_page {
+	unsigned long pfn;
+	int writecombined;
+	int block;
+	int writable;
+};
+
+/* Maintenance of caches in a buffer */
+struct sync_count {
+	unsigned int calls;
+	size_t bytes;
+	size_t first;
+	size_t end;
+};
+
 int importer_open(void);
+int importer_do(int importer, const char *format, ...);
+int importer_user_page(int importer, const void *p, struct user_page *page);
+int importer_counted(int importer, struct sync_count *clean,
+		     struct sync_count *drop);
+long long importer_reads(int importer, size_t offset, size_t len, __u32 seed);
 int importer_ask(int importer, const char *verb, unsigned long subject,
 		 unsigned long detail, char *answer, size_t size);
 int buf_get_chunks(int importer, int fd, unsigned int mask_bits,
