@@ -9,6 +9,8 @@
 static_assert(sizeof(void *) == 4, "this is about 32-bit programs");
 static_assert(sizeof(struct dma_heap_allocation_data) == 24,
 	      "one layout for 32 and 64 bits");
+static_assert(sizeof(struct dma_buf_sync_partial) == 24,
+	      "one layout for 32 and 64 bits");
 
 HEAP_TEST(argument_sizes)
 {
@@ -50,6 +52,27 @@ HEAP_TEST(length_of_64_bits)
 {
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, (1ULL << 62) + KIB(4)));
 	EXPECT_EQ(-EINVAL, heap_alloc(self->fd, UINT64_MAX));
+}
+
+HEAP_TEST(partial)
+{
+	int fd;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
+				      MIB(1) - 1, 1));
+	EXPECT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW,
+				      MIB(1) - 1, 1));
+	/* All 64 bits of either count */
+	EXPECT_EQ(-EINVAL, buf_sync_partial(fd, DMA_BUF_SYNC_RW, 1ULL << 32,
+					    KIB(4)));
+	EXPECT_EQ(-EINVAL, buf_sync_partial(fd, DMA_BUF_SYNC_RW, 0,
+					    (1ULL << 32) + KIB(4)));
+	EXPECT_EQ(-EINVAL, buf_sync_partial(fd, DMA_BUF_SYNC_RW | 1ULL << 32,
+					    0, KIB(4)));
+	EXPECT_EQ(-EFAULT, heap_ioctl(fd, DMA_BUF_IOCTL_SYNC_PARTIAL, NULL));
+	EXPECT_EQ(0, close(fd));
 }
 
 HEAP_TEST(wrong_fields)

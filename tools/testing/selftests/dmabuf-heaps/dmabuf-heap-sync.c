@@ -8,8 +8,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <drm/drm.h>
+#include <drm/drm_mode.h>
 
 #include "heap_fixture.h"
 
@@ -64,6 +67,162 @@ HEAP_TEST(sync_with_wrong_flags)
 	}
 	EXPECT_EQ(-EFAULT, heap_ioctl(fd, DMA_BUF_IOCTL_SYNC, NULL));
 	EXPECT_EQ(0, close(fd));
+}
+
+#define EXPECT_PARTIAL(expected, fd, flags, offset, len) do {		\
+	EXPECT_EQ(expected, buf_sync_partial(fd, DMA_BUF_SYNC_START |	\
+					     (flags), offset, len));	\
+	EXPECT_EQ(expected, buf_sync_partial(fd, DMA_BUF_SYNC_END |	\
+					     (flags), offset, len));	\
+} while (0)
+
+/* The first and the last byte, all of it, and parts across borders of chunks */
+HEAP_TEST(partial)
+{
+	static const struct {
+		size_t offset;
+		size_t len;
+	} parts[] = {
+		{ 0, 1 }, { BUF_LEN - 1, 1 }, { 0, BUF_LEN }, { 1, 63 },
+		{ MIB(2) - 1, 2 }, { KIB(4) - 1, MIB(3) }, { MIB(3), KIB(76) },
+		{ 1, BUF_LEN - 1 }, { 0, BUF_LEN - 1 },
+	};
+	int i, j, fd;
+	char *p;
+
+	fd = buf_filled(self->fd, BUF_LEN, SEED);
+	ASSERT_LE(0, fd);
+	p = buf_map(fd, BUF_LEN, READ_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		for (j = 0; j < ARRAY_SIZE(directions); j++)
+			EXPECT_PARTIAL(0, fd, directions[j], parts[i].offset,
+				       parts[i].len);
+	EXPECT_EQ(-1, pattern_check(p, 0, BUF_LEN, SEED));
+	EXPECT_EQ(0, munmap(p, BUF_LEN));
+	EXPECT_EQ(0, close(fd));
+}
+
+HEAP_TEST(partial_refused)
+{
+	static const struct {
+		__u64 offset;
+		__u64 len;
+	} parts[] = {
+		{ 0, 0 }, { KIB(4), 0 }, { BUF_LEN, 0 }, { BUF_LEN, 1 },
+		{ BUF_LEN + 1, 1 }, { 0, BUF_LEN + 1 }, { 1, BUF_LEN },
+		{ BUF_LEN - 1, 2 }, { UINT64_MAX, 1 }, { UINT64_MAX, 2 },
+		{ 1, UINT64_MAX }, { UINT64_MAX - 63, 64 },
+		{ BUF_LEN, UINT64_MAX - BUF_LEN + 1 },
+		{ KIB(64), UINT64_MAX - KIB(64) + 2 },
+		{ 1ULL << 63, 1ULL << 63 }, { 0, (1ULL << 32) + 1 }, { 1ULL << 32, 1 },
+	};
+	int i, j, bit, fd;
+	__u64 flag;
+	char *p;
+
+	fd = buf_filled(self->fd, BUF_LEN, SEED);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		for (j = 0; j < ARRAY_SIZE(directions); j++)
+			EXPECT_PARTIAL(-EINVAL, fd, directions[j],
+				       parts[i].offset, parts[i].len);
+	EXPECT_PARTIAL(-EINVAL, fd, 0, 0, BUF_LEN);
+	for (bit = 0; bit < 64; bit++) {
+		flag = 1ULL << bit;
+		if (flag & (DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END))
+			continue;
+		EXPECT_EQ(-EINVAL, buf_sync_partial(fd, DMA_BUF_SYNC_RW | flag,
+						    0, BUF_LEN))
+			TH_LOG("bit %d", bit);
+	}
+	EXPECT_EQ(-EFAULT, heap_ioctl(fd, DMA_BUF_IOCTL_SYNC_PARTIAL, NULL));
+	EXPECT_EQ(-ENOTTY, heap_ioctl(fd, _IOW(DMA_BUF_BASE, 0x40, __u64),
+				      NULL));
+
+	/* None of that has left anything */
+	EXPECT_PARTIAL(0, fd, DMA_BUF_SYNC_RW, 0, BUF_LEN);
+	p = buf_map(fd, BUF_LEN, PROT_READ);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(-1, pattern_check(p, 0, BUF_LEN, SEED));
+	EXPECT_EQ(0, munmap(p, BUF_LEN));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Half of the argument cannot be read */
+HEAP_TEST(partial_argument_at_the_end_of_memory)
+{
+	const size_t page = page_size();
+	char *p;
+	int fd;
+
+	fd = heap_alloc(self->fd, KIB(4));
+	ASSERT_LE(0, fd);
+	p = mmap(NULL, 2 * page, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, munmap(p + page, page));
+	p += page - 16;
+	*(__u64 *)p = DMA_BUF_SYNC_RW;
+	EXPECT_EQ(-EFAULT, heap_ioctl(fd, DMA_BUF_IOCTL_SYNC_PARTIAL, p));
+	EXPECT_EQ(0, munmap(p - page + 16, page));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* It is about what is mapped, so the descriptor may be of any kind */
+HEAP_TEST(partial_with_other_descriptors)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY };
+	int i, fd, pipe_fds[2];
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		fd = heap_alloc_flags(self->fd, KIB(68), modes[i] | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		EXPECT_PARTIAL(0, fd, DMA_BUF_SYNC_RW, KIB(4), KIB(4));
+		EXPECT_PARTIAL(-EINVAL, fd, DMA_BUF_SYNC_RW, KIB(64), KIB(8));
+		EXPECT_EQ(0, close(fd));
+	}
+
+	ASSERT_EQ(0, pipe2(pipe_fds, O_CLOEXEC));
+	EXPECT_PARTIAL(-ENOTTY, pipe_fds[0], DMA_BUF_SYNC_RW, 0, 1);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	EXPECT_PARTIAL(-EBADF, pipe_fds[0], DMA_BUF_SYNC_RW, 0, 1);
+}
+
+/* An exporter that knows of no parts does all of it, and the same is refused */
+HEAP_TEST(partial_of_another_exporter)
+{
+	const size_t len = KIB(64);
+	struct drm_mode_create_dumb create = {
+		.width = page_size(),
+		.height = len / page_size(),
+		.bpp = 8,
+	};
+	int vgem, fd;
+	char *p;
+
+	vgem = vgem_open();
+	if (vgem == -ENODEV)
+		SKIP(return, "no vgem device");
+	ASSERT_LE(0, vgem);
+	ASSERT_EQ(0, ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &create));
+	fd = vgem_export(vgem, create.handle);
+	ASSERT_LE(0, fd);
+	p = buf_map(fd, len, READ_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_PARTIAL(0, fd, DMA_BUF_SYNC_WRITE, 0, len);
+	pattern_fill(p, 0, len, SEED);
+	EXPECT_PARTIAL(0, fd, DMA_BUF_SYNC_RW, KIB(4), KIB(4));
+	EXPECT_PARTIAL(0, fd, DMA_BUF_SYNC_READ, len - 1, 1);
+	EXPECT_PARTIAL(-EINVAL, fd, DMA_BUF_SYNC_READ, len - 1, 2);
+	EXPECT_PARTIAL(-EINVAL, fd, DMA_BUF_SYNC_READ, 0, 0);
+	EXPECT_PARTIAL(-EINVAL, fd, DMA_BUF_SYNC_READ, len, UINT64_MAX);
+	EXPECT_EQ(-1, pattern_check(p, 0, len, SEED));
+	EXPECT_EQ(0, munmap(p, len));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, vgem_close_handle(vgem, create.handle));
+	EXPECT_EQ(0, close(vgem));
 }
 
 /* Three openers of vgem, each of which imports for itself */
