@@ -11,7 +11,7 @@ CPUS ?= 2
 QUICK ?= 0
 export V KERNEL LONG JOBS MEM CPUS QUICK
 
-PARTS := lint kunit-uml kunit-kcsan y m n debug pool arm riscv series
+PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool swiotlb arm riscv series
 
 help:
 	@echo 'Targets'
@@ -22,6 +22,7 @@ help:
 	@echo '  check-n     the kernel builds without heaps'
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
+	@echo '  check-swiotlb  selftests of caches where the kernel gives every device copies'
 	@echo '  check-arm, check-riscv  selftests of allocation and mappings on these machines'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
@@ -61,7 +62,7 @@ demo: tree
 check: tree
 	@scripts/check.sh $(PARTS)
 
-check-y check-m check-n check-debug check-pool check-arm check-riscv: check-%: tree
+check-y check-m check-n check-debug check-pool check-swiotlb check-arm check-riscv: check-%: tree
 	@scripts/check.sh $*
 
 kunit: tree
@@ -93,5 +94,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help deps tree build demo check check-y check-m check-n check-debug check-pool check-arm check-riscv \
+.PHONY: help deps tree build demo check check-y check-m check-n check-debug check-pool \
+	check-swiotlb check-arm check-riscv \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest bench shell menuconfig clean mrproper

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Run parts of the check one after the other and sum up: check.sh PART...
-# Parts: lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool arm riscv series. One failing part does not stop the rest.
+# Parts: lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool swiotlb arm riscv series.
+# One failing part does not stop the rest.
 # Exit 0: all passed; 1: a test or splat failed; 2: a part could not be run.
 . "$(dirname "$0")/lib.sh"
 
@@ -51,6 +52,14 @@ other_machine()
 	scripts/guest.sh "$1" "$1" guest/steps/arch
 }
 
+# No device sees memory, all get copies, of which there can be 128 MiB
+swiotlb_guest()
+{
+	scripts/selftests.sh || return
+	scripts/kbuild.sh y || return
+	APPEND="swiotlb=65536,force" scripts/guest.sh swiotlb y guest/steps/swiotlb
+}
+
 run_part()
 {
 	case $1 in
@@ -59,6 +68,7 @@ run_part()
 	kunit-*) scripts/kunit.sh "${1#kunit-}" ;;
 	y | m | debug) suites "$1" ;;
 	pool) pool_guest ;;
+	swiotlb) swiotlb_guest ;;
 	n) scripts/kbuild.sh n ;;
 	arm | riscv) other_machine "$1" ;;
 	*) die "no part $1" ;;
