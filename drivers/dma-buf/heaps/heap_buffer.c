@@ -37,8 +37,10 @@
 #include "heap_buffer.h"
 #include "heap_buffer_internal.h"
 
+/* The backing may have had another one before, and that left its state */
 static void dma_heap_buffer_init(struct dma_heap_buffer *buffer)
 {
+	*buffer = (struct dma_heap_buffer) { };
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
 }
