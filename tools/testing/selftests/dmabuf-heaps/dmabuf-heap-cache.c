@@ -560,6 +560,38 @@ CACHE_TEST(many_devices_are_like_one)
 	}
 }
 
+/* Not even by the next buffer with that memory, of what is never ended */
+CACHE_TEST(nothing_is_inherited)
+{
+	int i, j;
+
+	if (!self->counts)
+		SKIP(return, "nothing counts maintenance here");
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		for (j = 0; j < 2; j++) {
+			ASSERT_EQ(0, get_settled_buffer(self, lens[i]));
+			reset_counts(self);
+			EXPECT_EQ(0, buf_sync(self->fd,
+					      DMA_BUF_SYNC_START | R));
+			EXPECT_COUNTED(0, 0);
+			EXPECT_EQ(0, buf_sync(self->fd,
+					      DMA_BUF_SYNC_START | W));
+			EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | W));
+			ASSERT_EQ(0, map_device(self->importer[1], self->fd,
+						IMPORTER_64, DEVICE_READS));
+			EXPECT_COUNTED(self->len, 0);
+			EXPECT_EQ(0, unmap_device(self->importer[1]));
+			ASSERT_EQ(0, map_device(self->importer[1], self->fd,
+						IMPORTER_64, DEVICE_WRITES));
+			EXPECT_COUNTED(0, 0);
+			EXPECT_EQ(0, buf_sync(self->fd,
+					      DMA_BUF_SYNC_START | W));
+			EXPECT_EQ(0, unmap_device(self->importer[1]));
+			EXPECT_EQ(0, put_buffer(self));
+		}
+	}
+}
+
 /* No cache has longer lines */
 #define LINE	256
 
