@@ -343,6 +343,7 @@ BLOCKS_TEST(each_page_of_parts_is_right)
 			len = marks[j] - offset;
 			p = map_part(self, offset, len, READ_WRITE);
 			ASSERT_NE(MAP_FAILED, p);
+			EXPECT_GE(2, faults_of_writing(p, len));
 			EXPECT_RIGHT(p, offset, len);
 			EXPECT_BLOCKS(p, offset, len);
 			EXPECT_EQ(0, munmap(p, len));
@@ -910,9 +911,13 @@ BLOCKS_TEST(flags_of_the_map)
 	char *p, flags[512] = "";
 	int i;
 
-	ASSERT_EQ(0, get_buffer(self, BUF_LEN));
+	/* All of it in blocks, for what the kernel does for pages is not enough */
+	ASSERT_EQ(0, get_buffer(self, MIB(8)));
 	p = map_all(self);
 	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(MAP_FAILED, mremap(p, self->len, self->len + page_size(),
+				     MREMAP_MAYMOVE));
+	EXPECT_EQ(EFAULT, errno);
 	if (access("/proc/self/smaps", R_OK)) {
 		munmap(p, self->len);
 		SKIP(return, "no smaps");
