@@ -28,10 +28,8 @@ struct dma_heap_source;
  * @dirty: lines of the CPU's caches may be newer than memory
  * @stale: lines of the CPU's caches may be older than memory
  * @writers: accesses by the CPU that write, begun and not ended
- * @write_start: first byte of all these
- * @write_end: end of all these
  *
- * The last five are not used if the source is uncached.
+ * The last three are not used if the source is uncached.
  */
 struct dma_heap_buffer {
 	struct dma_heap_source *source;
@@ -43,8 +41,6 @@ struct dma_heap_buffer {
 	bool dirty;
 	bool stale;
 	unsigned int writers;
-	size_t write_start;
-	size_t write_end;
 };
 
 /**

@@ -206,36 +206,21 @@ static void dma_heap_bounce(struct dma_heap_attachment *a, size_t offset,
 	}
 }
 
-/*
- * Get what devices wrote to their copies, which may be older than what the CPU
- * is in the middle of writing. What is between two such parts counts as that.
- */
-static void dma_heap_copy_back(struct dma_heap_buffer *buffer,
-			       struct dma_heap_attachment *a, size_t offset,
-			       size_t len)
+static void dma_heap_bounce_all(struct dma_heap_buffer *buffer, size_t offset,
+				size_t len, bool to_device)
 {
-	size_t end = offset + len;
+	struct dma_heap_attachment *a;
 
-	if (!buffer->writers) {
-		dma_heap_bounce(a, offset, len, false);
-		return;
-	}
-
-	if (offset < buffer->write_start)
-		dma_heap_bounce(a, offset,
-				min(end, buffer->write_start) - offset, false);
-	if (end > buffer->write_end) {
-		offset = max(offset, buffer->write_end);
-		dma_heap_bounce(a, offset, end - offset, false);
-	}
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->mapcount && a->bounces)
+			dma_heap_bounce(a, offset, len, to_device);
 }
 
 /* Update a device's copy, in which it may have written if it had it before */
-static void dma_heap_copy_out(struct dma_heap_buffer *buffer,
-			      struct dma_heap_attachment *a, size_t size)
+static void dma_heap_copy_out(struct dma_heap_attachment *a, size_t size)
 {
 	if (a->mapcount > 1 && dma_heap_attachment_writes(a))
-		dma_heap_copy_back(buffer, a, 0, size);
+		dma_heap_bounce(a, 0, size, false);
 	dma_heap_bounce(a, 0, size, true);
 }
 
@@ -261,7 +246,7 @@ void dma_heap_device_access_begins(struct dma_buf *dmabuf,
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
 		buffer->dirty |= dma_heap_attachment_writes(a);
 		if (a->bounces)
-			dma_heap_copy_out(buffer, a, dmabuf->size);
+			dma_heap_copy_out(a, dmabuf->size);
 	}
 }
 
@@ -286,7 +271,7 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 		return;
 
 	if (a->bounces)
-		dma_heap_copy_back(buffer, a, 0, dmabuf->size);
+		dma_heap_bounce(a, 0, dmabuf->size, false);
 
 	if (a->direct && dma_heap_devices_read(buffer, false))
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
@@ -343,35 +328,6 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 }
 
-static void dma_heap_copy_back_all(struct dma_heap_buffer *buffer,
-				   size_t offset, size_t len)
-{
-	struct dma_heap_attachment *a;
-
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->bounces)
-			dma_heap_copy_back(buffer, a, offset, len);
-}
-
-/* What is copied back by this is all that will not be while it is written */
-static void dma_heap_write_begins(struct dma_heap_buffer *buffer, size_t offset,
-				  size_t len)
-{
-	size_t start = offset;
-	size_t end = offset + len;
-
-	if (buffer->writers) {
-		start = min(start, buffer->write_start);
-		end = max(end, buffer->write_end);
-	}
-	dma_heap_copy_back_all(buffer, start, end - start);
-
-	buffer->write_start = start;
-	buffer->write_end = end;
-	buffer->writers++;
-	buffer->dirty = true;
-}
-
 /**
  * dma_heap_buffer_begin_cpu_access_partial - the CPU accesses a part
  * @dmabuf: the buffer
@@ -398,10 +354,11 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 
 	mutex_lock(&buffer->lock);
 	dma_heap_drop(dmabuf, offset, len);
-	if (dir != DMA_FROM_DEVICE)
-		dma_heap_write_begins(buffer, offset, len);
-	else
-		dma_heap_copy_back_all(buffer, offset, len);
+	dma_heap_bounce_all(buffer, offset, len, false);
+	if (dir != DMA_FROM_DEVICE) {
+		buffer->dirty = true;
+		buffer->writers++;
+	}
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -426,7 +383,6 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 					   u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
-	struct dma_heap_attachment *a;
 
 	/* Who only read has nothing to tell the devices */
 	if (dir == DMA_FROM_DEVICE || buffer->source->uncached)
@@ -437,9 +393,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 		buffer->writers--;
 	if (dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, offset, len);
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->bounces)
-			dma_heap_bounce(a, offset, len, true);
+	dma_heap_bounce_all(buffer, offset, len, true);
 	mutex_unlock(&buffer->lock);
 
 	return 0;

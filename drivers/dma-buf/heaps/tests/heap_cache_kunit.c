@@ -450,23 +450,15 @@ static const struct cache_case bounce_cases[] = {
 		"unmap b: from b all",
 		"begin rw", "end rw",
 	} },
-	/* The copy is older than what is being written */
-	{ "one reads while one is writing", CLEAN, {
+	/* Some programs never end what they begin: that must not hide the copy */
+	{ "a write that never ends", CLEAN, {
 		"map b rw: to b all",
 		"begin w 3..6: from b 3..6",
-		"begin r: from b 0..3, from b 6..16", "end r",
-		"begin r 4..5", "end r 4..5",
-		"begin w 8..9: from b 6..9",
-		"begin r 2..10: from b 2..3, from b 9..10", "end r 2..10",
-		"end w 8..9: to b 8..9",
-		"end w 3..6: to b 3..6",
-		"begin r: from b all",
-	} },
-	{ "goes while one is writing", CLEAN, {
-		"map b w: to b all",
-		"begin w 3..6: from b 3..6",
-		"unmap b: from b 0..3, from b 6..16",
-		"end w 3..6",
+		"begin r: from b all", "end r",
+		"begin r 4..5: from b 4..5", "end r 4..5",
+		"begin w 8..9: from b 8..9", "end w 8..9: to b 8..9",
+		"map b rw: from b all, to b all",
+		"unmap b: from b all", "unmap b: from b all",
 	} },
 	{ "parts", CLEAN, {
 		"map b rw: to b all",

@@ -18,8 +18,8 @@
  *   that has been unmapped. A device that bounces does not see the latter.
  * - What the CPU is about to write in an access is nobody else's until it ends.
  * - While a device that bounces is mapped to write, nobody else writes but the
- *   CPU in an access: the copy goes back as a whole. It does not write between
- *   two parts that the CPU is writing.
+ *   CPU in an access, and as long as it does, no other access begins, and the
+ *   device is neither mapped again nor unmapped: the copy comes back as a whole.
  * - User space may do without accesses as long as no device can have written.
  */
 
@@ -347,6 +347,12 @@ static void model_write(struct model *m, unsigned int writer, u64 lines)
 	model_wrote(m, writer, lines);
 }
 
+/* May the copy of a device that writes be older than what the CPU is writing? */
+static bool copy_is_older(struct model *m)
+{
+	return bouncing_writes(m) && lines_in_writing(m);
+}
+
 static u64 lines_cpu_may_write(struct model *m)
 {
 	u64 lines = 0;
@@ -562,14 +568,16 @@ static bool random_user_step(struct model *m, struct heap_cache_step *step)
 	unsigned int user = model_users[random_below(m, ARRAY_SIZE(model_users))];
 	bool map = random_below(m, 2);
 
+	if (is_bouncing(user) && copy_is_older(m))
+		return false;
+
 	step->user = user;
 	step->op = map ? HEAP_CACHE_MAP : HEAP_CACHE_UNMAP;
 	step->dir = random_dir(m);
 	if (is_bouncing(user) && !m->whole_lines)
 		step->dir = DMA_TO_DEVICE;
 	if (!map)
-		return user_mapped(m, user) &&
-		       !(is_bouncing(user) && (m->copy_new & m->writing));
+		return user_mapped(m, user);
 
 	if (!user_mapped(m, user))
 		return true;
@@ -581,7 +589,7 @@ static bool random_user_step(struct model *m, struct heap_cache_step *step)
 
 static bool random_begin(struct model *m, struct heap_cache_step *step)
 {
-	if (m->access_count == MAX_ACCESSES)
+	if (m->access_count == MAX_ACCESSES || copy_is_older(m))
 		return false;
 
 	step->op = HEAP_CACHE_BEGIN;

@@ -335,13 +335,6 @@ static struct {
 	.lock = __RAW_SPIN_LOCK_UNLOCKED(watch.lock),
 };
 
-static void count_part(struct count *count, size_t offset, size_t len)
-{
-	count->first = count->bytes ? min(count->first, offset) : offset;
-	count->end = max(count->end, offset + len);
-	count->bytes += len;
-}
-
 static void count_reset(void)
 {
 	unsigned long flags;
@@ -371,6 +364,13 @@ static void watch_ranges(struct watched *ranges, unsigned int nr)
 	defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API) && \
 	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) && \
 	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU)
+
+static void count_part(struct count *count, size_t offset, size_t len)
+{
+	count->first = count->bytes ? min(count->first, offset) : offset;
+	count->end = max(count->end, offset + len);
+	count->bytes += len;
+}
 
 static void count_call(struct count *count, phys_addr_t start, size_t size)
 {
