@@ -916,10 +916,12 @@ static struct io_tlb_mem bouncing_mem;
 
 static bool make_bouncing(struct device *dev)
 {
-	if (!is_swiotlb_active(dev) || device_iommu_mapped(dev))
+	struct io_tlb_mem *mem = dev->dma_io_tlb_mem;
+
+	if (!mem || !mem->nslabs || device_iommu_mapped(dev))
 		return false;
 
-	bouncing_mem = *dev->dma_io_tlb_mem;
+	bouncing_mem = *mem;
 	bouncing_mem.force_bounce = true;
 	dev->dma_io_tlb_mem = &bouncing_mem;
 
