@@ -23,7 +23,7 @@ help:
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
 	@echo '  check-swiotlb  selftests of caches where the kernel gives every device copies'
-	@echo '  check-arm, check-riscv  selftests of allocation and mappings on these machines'
+	@echo '  check-arm, check-riscv  selftests of mappings on these machines'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
 	@echo '  selftest    T=name: one selftest program alone; without T: list them'
