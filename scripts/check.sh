@@ -49,7 +49,7 @@ other_machine()
 {
 	scripts/selftests.sh "$1" || return
 	scripts/kbuild.sh "$1" || return
-	scripts/guest.sh "$1" "$1" guest/steps/arch
+	scripts/guest.sh "$1" "$1" "guest/steps/$1"
 }
 
 # No device sees memory, all get copies, of which there can be 128 MiB
