@@ -235,19 +235,18 @@ static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
 	if (ret)
 		return ret;
 
+	/* The copying would go through the cache */
+	if (a->bounces && buffer->source->uncached) {
+		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
+		return -EIO;
+	}
+
 	/* All of a copy goes back, so all of it has to be kept up to date */
 	if (a->bounces && dir == DMA_FROM_DEVICE) {
 		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
 		ret = dma_heap_attachment_map_dir(a, DMA_BIDIRECTIONAL);
 		if (ret)
 			return ret;
-	}
-
-	/* The copying would go through the cache */
-	if (a->bounces && buffer->source->uncached) {
-		dma_unmap_sgtable(a->dev, &a->sgt, a->dir,
-				  DMA_ATTR_SKIP_CPU_SYNC);
-		return -EIO;
 	}
 
 	a->direct = !a->bounces && !dev_is_dma_coherent(a->dev);
