@@ -169,18 +169,6 @@ static unsigned int mock_count_chunks(unsigned int pages)
 	return count;
 }
 
-static void mock_free_pages(struct sg_table *sgt)
-{
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sgtable_sg(sgt, sg, i)
-		if (sg_page(sg))
-			__free_pages(sg_page(sg), get_order(sg->length));
-
-	sg_free_table(sgt);
-}
-
 static int mock_alloc_pages(struct sg_table *sgt, unsigned int pages)
 {
 	struct scatterlist *sg;
@@ -196,7 +184,7 @@ static int mock_alloc_pages(struct sg_table *sgt, unsigned int pages)
 
 		page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
 		if (!page) {
-			mock_free_pages(sgt);
+			heap_test_free_pages(sgt);
 			return -ENOMEM;
 		}
 		sg_set_page(sg, page, PAGE_SIZE << order, 0);
@@ -287,7 +275,7 @@ static void mock_source_free(struct dma_heap_source *source,
 	if (!mock_take_back(mock, backing))
 		return;
 
-	mock_free_pages(&base->sgt);
+	heap_test_free_pages(&base->sgt);
 	memset(base, 0x6b, sizeof(*base));
 }
 

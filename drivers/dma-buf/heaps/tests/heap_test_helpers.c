@@ -139,7 +139,8 @@ to_heap_test_source(struct dma_heap_source *source)
 	return container_of(source, struct heap_test_source, base);
 }
 
-static void heap_test_source_free_pages(struct sg_table *sgt)
+/* Free all pages of a table, of which the last may be missing, and the table */
+void heap_test_free_pages(struct sg_table *sgt)
 {
 	struct scatterlist *sg;
 	int i;
@@ -150,6 +151,7 @@ static void heap_test_source_free_pages(struct sg_table *sgt)
 
 	sg_free_table(sgt);
 }
+EXPORT_SYMBOL_NS_GPL(heap_test_free_pages, EXPORTED_FOR_KUNIT_TESTING);
 
 static int heap_test_source_alloc_pages(struct heap_test_source *source,
 					struct sg_table *sgt)
@@ -167,7 +169,7 @@ static int heap_test_source_alloc_pages(struct heap_test_source *source,
 
 		page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
 		if (!page) {
-			heap_test_source_free_pages(sgt);
+			heap_test_free_pages(sgt);
 			return -ENOMEM;
 		}
 		sg_set_page(sg, page, PAGE_SIZE << order, 0);
@@ -249,7 +251,7 @@ heap_test_source_alloc(struct dma_heap_source *base, size_t size)
 
 static void heap_test_source_free_backing(struct dma_heap_backing *backing)
 {
-	heap_test_source_free_pages(&backing->sgt);
+	heap_test_free_pages(&backing->sgt);
 	kfree(backing);
 }
 

@@ -17,6 +17,7 @@ struct dma_heap;
 struct dma_heap_ops;
 struct io_tlb_mem;
 struct kunit;
+struct sg_table;
 struct task_struct;
 
 /* Heaps, removed when the test ends */
@@ -64,6 +65,7 @@ struct heap_test_source {
 
 void heap_test_source_init(struct heap_test_source *source, const u8 *orders,
 			   unsigned int count);
+void heap_test_free_pages(struct sg_table *sgt);
 size_t heap_test_source_size(const struct heap_test_source *source);
 void heap_test_source_empty(struct heap_test_source *source);
 
