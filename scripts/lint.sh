@@ -56,7 +56,7 @@ may_not()
 # buffer, a heap no other heap
 include_rules()
 {
-	local heap pool
+	local file heap pool
 
 	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
 	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
