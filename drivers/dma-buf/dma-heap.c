@@ -9,7 +9,8 @@
  * again, as a node that user space has open cannot be revoked.
  *
  * heap_list_lock makes checking a name and publishing it one step. The core
- * knows names and flags; pages, scatterlists and dma_buf_ops are the heap's.
+ * knows names and flags; pages, scatterlists and dma_buf_ops are the heap's. What
+ * the buffers of a heap take is in dma-heap-account.c.
  */
 
 #define pr_fmt(fmt) "dma_heap: " fmt
@@ -31,21 +32,9 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/dma-heap.h>
 
-#define DMA_HEAP_MINORS	128
+#include "dma-heap-internal.h"
 
-/**
- * struct dma_heap - a heap user space and drivers can allocate from
- * @dev: the device; owns the name and the reference count
- * @cdev: the node below /dev/dma_heap/
- * @node: entry in heap_list, protected by heap_list_lock
- * @ops: operations of the heap
- */
-struct dma_heap {
-	struct device dev;
-	struct cdev cdev;
-	struct list_head node;
-	const struct dma_heap_ops *ops;
-};
+#define DMA_HEAP_MINORS	128
 
 static LIST_HEAD(heap_list);
 static DEFINE_MUTEX(heap_list_lock);
@@ -60,6 +49,7 @@ static char *dma_heap_devnode(const struct device *dev, umode_t *mode)
 static const struct class dma_heap_class = {
 	.name = "dma_heap",
 	.devnode = dma_heap_devnode,
+	.dev_groups = dma_heap_dev_groups,
 };
 
 static int dma_heap_open(struct inode *inode, struct file *file)
@@ -84,8 +74,10 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap,
 		return -EINVAL;
 
 	/* Longer than this kernel can address */
-	if (data.len != (size_t)data.len)
+	if (data.len != (size_t)data.len) {
+		dma_heap_count_failure(heap, SIZE_MAX, DMA_HEAP_TOO_LARGE);
 		return -ENOMEM;
+	}
 
 	dmabuf = dma_heap_buffer_alloc(heap, data.len, data.fd_flags,
 				       data.heap_flags);
@@ -157,7 +149,7 @@ static struct dma_heap *dma_heap_lookup(const char *name)
 
 static void dma_heap_release(struct device *dev)
 {
-	kfree(container_of(dev, struct dma_heap, dev));
+	kfree(dev_to_heap(dev));
 }
 
 /* The name becomes a file name in /dev/dma_heap and in sysfs */
@@ -235,6 +227,10 @@ struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info)
 		return ERR_PTR(-ENOMEM);
 
 	heap->ops = exp_info->ops;
+	heap->attrs = exp_info->attrs;
+	heap->alignment = exp_info->alignment ?: PAGE_SIZE;
+	heap->fallback = exp_info->fallback;
+	dma_heap_usage_init(heap, exp_info->max_alloc);
 	cdev_init(&heap->cdev, &dma_heap_fops);
 	device_initialize(&heap->dev);
 	heap->dev.class = &dma_heap_class;
@@ -482,9 +478,12 @@ static int __init dma_heap_init(void)
 		return ret;
 
 	ret = class_register(&dma_heap_class);
-	if (ret)
+	if (ret) {
 		unregister_chrdev_region(dma_heap_devt, DMA_HEAP_MINORS);
+		return ret;
+	}
+	dma_heap_account_init();
 
-	return ret;
+	return 0;
 }
 subsys_initcall(dma_heap_init);

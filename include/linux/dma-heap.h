@@ -2,6 +2,7 @@
 #ifndef _LINUX_DMA_HEAP_H
 #define _LINUX_DMA_HEAP_H
 
+#include <linux/bits.h>
 #include <linux/kconfig.h>
 #include <linux/types.h>
 
@@ -35,6 +36,12 @@ struct dma_heap_ops {
 				    u32 fd_flags, u64 heap_flags);
 };
 
+/* What clients choose a heap by, and how its buffers are accounted for */
+#define DMA_HEAP_UNCACHED	BIT(0)	/* the CPU maps it past the caches */
+#define DMA_HEAP_CONTIGUOUS	BIT(1)	/* every buffer is in one piece */
+#define DMA_HEAP_PROTECTED	BIT(2)	/* the CPU cannot map it at all */
+#define DMA_HEAP_RESERVED	BIT(3)	/* memory the system does not have */
+
 /**
  * struct dma_heap_export_info - description of a heap to add
  * @name: name of the device node, copied by dma_heap_create()
@@ -42,12 +49,22 @@ struct dma_heap_ops {
  * @priv: for the heap's own use, see dma_heap_get_drvdata(); also the driver
  *	  data of the heap's device
  * @groups: attributes of the heap's device, or NULL; must stay around forever
+ * @attrs: DMA_HEAP_UNCACHED and others that apply
+ * @alignment: of the addresses of buffers, in bytes, or 0 for whole pages
+ * @max_alloc: bytes of the largest buffer to be allowed at first, or 0 for half of
+ *	       the system's memory
+ * @fallback: name of the heap that serves what this one cannot, or NULL; must
+ *	      stay around forever
  */
 struct dma_heap_export_info {
 	const char *name;
 	const struct dma_heap_ops *ops;
 	void *priv;
 	const struct attribute_group **groups;
+	u32 attrs;
+	size_t alignment;
+	u64 max_alloc;
+	const char *fallback;
 };
 
 struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info);

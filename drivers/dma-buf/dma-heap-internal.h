@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the registry of heaps and the accounting of their buffers share
+ */
+#ifndef _DMA_HEAP_INTERNAL_H
+#define _DMA_HEAP_INTERNAL_H
+
+#include <linux/atomic.h>
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-heap-account.h>
+#include <linux/list.h>
+#include <linux/types.h>
+
+/**
+ * struct dma_heap_usage - what the buffers of a heap take
+ * @max_alloc: pages of the largest buffer there may be
+ * @max_pages: pages that all buffers together may have
+ * @pages: that they have, or are about to have
+ * @buffer_pages: those in buffers that are there
+ * @peak_pages: the most of these at a time
+ * @buffers: how many buffers there are
+ * @peak_buffers: the most there were at a time
+ * @failures: allocations that failed, by reason
+ *
+ * @buffer_pages, @buffers and their peaks are protected by the lock of the list of
+ * buffers.
+ */
+struct dma_heap_usage {
+	unsigned long max_alloc;
+	unsigned long max_pages;
+	atomic_long_t pages;
+	unsigned long buffer_pages;
+	unsigned long peak_pages;
+	unsigned long buffers;
+	unsigned long peak_buffers;
+	atomic_long_t failures[DMA_HEAP_NR_FAILURES];
+};
+
+/**
+ * struct dma_heap - a heap user space and drivers can allocate from
+ * @dev: the device; owns the name and the reference count
+ * @cdev: the node below /dev/dma_heap/
+ * @node: entry in heap_list, protected by heap_list_lock
+ * @ops: operations of the heap
+ * @attrs: DMA_HEAP_CONTIGUOUS and others
+ * @alignment: of the addresses of its buffers, in bytes
+ * @fallback: name of the heap that serves what this one cannot, or NULL
+ * @usage: what its buffers take
+ */
+struct dma_heap {
+	struct device dev;
+	struct cdev cdev;
+	struct list_head node;
+	const struct dma_heap_ops *ops;
+	u32 attrs;
+	size_t alignment;
+	const char *fallback;
+	struct dma_heap_usage usage;
+};
+
+static inline struct dma_heap *dev_to_heap(struct device *dev)
+{
+	return container_of(dev, struct dma_heap, dev);
+}
+
+/* dma-heap-account.c */
+extern const struct attribute_group *dma_heap_dev_groups[];
+
+void dma_heap_usage_init(struct dma_heap *heap, u64 max_alloc);
+void dma_heap_account_init(void);
+
+#endif /* _DMA_HEAP_INTERNAL_H */

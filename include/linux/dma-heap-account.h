@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What exporters tell about the buffers of heaps
+ */
+#ifndef _LINUX_DMA_HEAP_ACCOUNT_H
+#define _LINUX_DMA_HEAP_ACCOUNT_H
+
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+
+struct dma_buf;
+struct dma_buf_export_info;
+struct dma_heap;
+struct obj_cgroup;
+struct seq_file;
+
+/**
+ * enum dma_heap_failure - why an allocation failed
+ * @DMA_HEAP_TOO_LARGE: larger than a buffer may be
+ * @DMA_HEAP_CEILING: more than all buffers of the heap may have together
+ * @DMA_HEAP_CHARGE: more than the task's memory cgroup may have
+ * @DMA_HEAP_MEMORY: there was no memory
+ * @DMA_HEAP_KILLED: the task was killed
+ * @DMA_HEAP_NR_FAILURES: how many reasons there are
+ */
+enum dma_heap_failure {
+	DMA_HEAP_TOO_LARGE,
+	DMA_HEAP_CEILING,
+	DMA_HEAP_CHARGE,
+	DMA_HEAP_MEMORY,
+	DMA_HEAP_KILLED,
+	DMA_HEAP_NR_FAILURES,
+};
+
+/**
+ * struct dma_heap_account - what is known of a buffer, and who pays for it
+ * @node: entry in the list of all buffers
+ * @heap: heap it is from
+ * @objcg: memory cgroup it is charged to, or NULL
+ * @dmabuf: the buffer
+ * @show: prints how the buffer is used, see dma_heap_export()
+ * @number: how many buffers there were before, of all heaps, and one
+ * @size: bytes
+ * @ino: inode number of the buffer
+ * @since: when it was allocated, in jiffies
+ * @pid: process that allocated it, or to which its charge was moved
+ * @comm: name of that
+ *
+ * To be embedded in what an exporter has of a buffer. All is the core's.
+ */
+struct dma_heap_account {
+	struct list_head node;
+	struct dma_heap *heap;
+	struct obj_cgroup *objcg;
+	struct dma_buf *dmabuf;
+	void (*show)(struct seq_file *seq, struct dma_heap_account *account);
+	u64 number;
+	size_t size;
+	unsigned long ino;
+	u64 since;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+};
+
+int dma_heap_charge(struct dma_heap *heap, size_t size,
+		    struct obj_cgroup **objcg);
+void dma_heap_uncharge(struct dma_heap *heap, size_t size,
+		       struct obj_cgroup *objcg);
+void dma_heap_count_failure(struct dma_heap *heap, size_t size,
+			    enum dma_heap_failure reason);
+struct dma_buf *dma_heap_export(struct dma_heap *heap,
+				const struct dma_buf_export_info *exp_info,
+				struct dma_heap_account *account,
+				struct obj_cgroup *objcg,
+				void (*show)(struct seq_file *seq,
+					     struct dma_heap_account *account));
+void dma_heap_account_remove(struct dma_heap_account *account);
+int dma_heap_account_move(struct dma_heap_account *account);
+
+#endif /* _LINUX_DMA_HEAP_ACCOUNT_H */
