@@ -5,10 +5,13 @@
  * Exporter, pool and sources meet here: a source hands out backings and takes
  * them back, a pool is a source that keeps those of another one for the next
  * buffer, the exporter makes buffers of them, and none knows the others.
+ * What most sources do alike is in heap_backing.c.
  */
 #ifndef _DMA_HEAP_BACKING_H
 #define _DMA_HEAP_BACKING_H
 
+#include <linux/atomic.h>
+#include <linux/dma-heap-account.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
@@ -20,27 +23,35 @@ struct dma_heap_source;
 
 /**
  * struct dma_heap_buffer - what the exporter knows of a buffer
+ * @account: what it takes, and who pays
  * @source: where the backing goes on release
  * @dev: device of the heap, for the maintenance of caches
+ * @mmaps: mappings for user space there are
  * @lock: protects all that follows
  * @attachments: list of &struct dma_heap_attachment
+ * @importers: how many these are
  * @vaddr: kernel address of the buffer, NULL while it has none
  * @dirty: lines of the CPU's caches may be newer than memory
  * @stale: lines of the CPU's caches may be older than memory
  * @writers: accesses by the CPU that write, begun and not ended
+ * @maintained: bytes that have been written back or dropped, for tracing
  *
- * The last three are not used if the source is uncached.
+ * The last four are not used if the source is uncached.
  */
 struct dma_heap_buffer {
+	struct dma_heap_account account;
 	struct dma_heap_source *source;
 	struct device *dev;
+	atomic_t mmaps;
 	/* Nests inside dma_buf.resv and the mmap lock */
 	struct mutex lock;
 	struct list_head attachments;
+	unsigned int importers;
 	void *vaddr;
 	bool dirty;
 	bool stale;
 	unsigned int writers;
+	u64 maintained;
 };
 
 /**
@@ -56,7 +67,7 @@ struct dma_heap_buffer {
  *	    in blocks of PMD_SIZE, 0 if none or not known yet
  * @buffer: the exporter's: the buffer that has this memory. It is here, so that
  *	    a backing that is used again needs nothing allocated.
- * @scrubbed: the pool's: zero
+ * @scrubbed: the pool's: zero; a reserved source looks, too
  * @bin: the pool's: where backings of this size and node are, NULL if the
  *	 backing is not to be kept
  * @in_bin: the pool's: entry among them
@@ -107,6 +118,9 @@ struct dma_heap_source_ops {
 	 * reference, or of whoever reclaims memory. May sleep, but must neither
 	 * allocate memory nor wait for anybody who could be about to drop a
 	 * reference of a file.
+	 *
+	 * To a reserved source, one that is not scrubbed is one that could not
+	 * be: nobody may ever get its memory again.
 	 */
 	void (*free)(struct dma_heap_source *source,
 		     struct dma_heap_backing *backing);
@@ -119,11 +133,14 @@ struct dma_heap_source_ops {
 	 * are in, too, and drop them if the source is uncached. Only for
 	 * sources with a pool in front of them.
 	 *
-	 * Context: Process context, no lock held. May sleep, but must not
-	 * allocate memory: it may have to be short before anybody gets some.
+	 * Context: Process context, no lock held. May sleep. Unless the source
+	 * is reserved it must not allocate memory: it may have to be short
+	 * before anybody gets some.
+	 *
+	 * Return: 0. A reserved source may fail, the memory is lost then.
 	 */
-	void (*scrub)(struct dma_heap_source *source, struct page *page,
-		      size_t len, bool clean);
+	int (*scrub)(struct dma_heap_source *source, struct page *page,
+		     size_t len, bool clean);
 };
 
 /**
@@ -131,12 +148,23 @@ struct dma_heap_source_ops {
  * @ops: how to get and give back memory
  * @uncached: all mappings of the memory bypass the cache (write-combined), so
  *	      that it never needs maintenance while a buffer has it
+ * @reserved: the memory has been set aside for this source, and all it has to
+ *	      give is zero: reclaim gains nothing from what is pooled, and only
+ *	      what is scrubbed comes back
  *
  * To be embedded. A source may stand in front of another one, as a pool does.
  */
 struct dma_heap_source {
 	const struct dma_heap_source_ops *ops;
 	bool uncached;
+	bool reserved;
 };
+
+struct dma_heap_backing *dma_heap_backing_alloc(unsigned int nr_chunks);
+void dma_heap_backing_free(struct dma_heap_backing *backing);
+bool dma_heap_memory_can_clean(struct device *dev);
+void dma_heap_memory_clean(struct device *dev, struct page *page, size_t len,
+			   bool uncached);
+void dma_heap_memory_zero(struct page *page, size_t len);
 
 #endif /* _DMA_HEAP_BACKING_H */

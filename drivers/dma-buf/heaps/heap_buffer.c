@@ -18,6 +18,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-heap-account.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
@@ -31,26 +32,67 @@
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
+#include <trace/events/dma_heap.h>
 
 #include "heap_backing.h"
 #include "heap_buffer.h"
 #include "heap_buffer_internal.h"
 
-/* The backing may have had another one before, and that left its state */
 static void dma_heap_buffer_init(struct dma_heap_buffer *buffer)
 {
-	*buffer = (struct dma_heap_buffer) { };
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
+}
+
+/* The buffer the backing had before has left its lock, lists and counts at rest */
+static void dma_heap_buffer_reset(struct dma_heap_buffer *buffer,
+				  struct dma_heap_source *source,
+				  struct dma_heap *heap)
+{
+	if (!buffer->source)
+		dma_heap_buffer_init(buffer);
+
+	buffer->source = source;
+	buffer->dev = dma_heap_get_dev(heap);
+	buffer->vaddr = NULL;
+	buffer->dirty = !to_backing(buffer)->cleaned;
+	buffer->stale = false;
+	buffer->writers = 0;
+	buffer->maintained = 0;
+}
+
+/* What others do to the buffer meanwhile may or may not be seen */
+static void dma_heap_buffer_show(struct seq_file *seq,
+				 struct dma_heap_account *account)
+{
+	struct dma_heap_buffer *buffer = container_of(account,
+						      struct dma_heap_buffer,
+						      account);
+	bool mapped = atomic_read(&buffer->mmaps);
+	bool vmapped = READ_ONCE(buffer->vaddr);
+	bool dirty = READ_ONCE(buffer->dirty);
+	bool stale = READ_ONCE(buffer->stale);
+
+	seq_printf(seq, "%u\t", READ_ONCE(buffer->importers));
+	seq_printf(seq, "%s%s%s\t", mapped ? "m" : "", vmapped ? "v" : "",
+		   mapped || vmapped ? "" : "-");
+	if (buffer->source->uncached)
+		seq_puts(seq, "u\t");
+	else
+		seq_printf(seq, "%s%s%s\t", dirty ? "d" : "", stale ? "s" : "",
+			   dirty || stale ? "" : "-");
 }
 
 /**
  * dma_heap_buffer_export - make a dma-buf of memory from a source
  * @heap: heap the buffer is allocated from, which gives it its exporter name
  * @source: where to get the memory
- * @exp_info: defined by DEFINE_DMA_BUF_EXPORT_INFO() in the heap's module, with
- *	      ops, size (non-zero multiple of PAGE_SIZE) and flags filled in
+ * @ops: dma_heap_buffer_ops, or a table like it of what the buffer can do
+ * @size: bytes, a non-zero multiple of PAGE_SIZE
+ * @fd_flags: O_CLOEXEC and access mode
  *
  * Context: Process context, may sleep.
  *
@@ -58,25 +100,45 @@ static void dma_heap_buffer_init(struct dma_heap_buffer *buffer)
  */
 struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
 				       struct dma_heap_source *source,
-				       struct dma_buf_export_info *exp_info)
+				       const struct dma_buf_ops *ops,
+				       size_t size, u32 fd_flags)
 {
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
 	struct dma_heap_backing *backing;
+	struct obj_cgroup *objcg;
 	struct dma_buf *dmabuf;
+	int ret;
 
-	backing = source->ops->alloc(source, exp_info->size);
-	if (IS_ERR(backing))
-		return ERR_CAST(backing);
+	ret = dma_heap_charge(heap, size, &objcg);
+	if (ret)
+		return ERR_PTR(ret);
 
-	dma_heap_buffer_init(&backing->buffer);
-	backing->buffer.source = source;
-	backing->buffer.dev = dma_heap_get_dev(heap);
-	backing->buffer.dirty = !backing->cleaned;
-	exp_info->exp_name = dma_heap_get_name(heap);
-	exp_info->priv = &backing->buffer;
-	dmabuf = dma_buf_export(exp_info);
+	backing = source->ops->alloc(source, size);
+	if (IS_ERR(backing)) {
+		dmabuf = ERR_CAST(backing);
+		goto err_uncharge;
+	}
+
+	dma_heap_buffer_reset(&backing->buffer, source, heap);
+	exp_info.exp_name = dma_heap_get_name(heap);
+	exp_info.ops = ops;
+	exp_info.size = size;
+	exp_info.flags = fd_flags;
+	exp_info.priv = &backing->buffer;
+	dmabuf = dma_heap_export(heap, &exp_info, &backing->buffer.account,
+				 objcg, dma_heap_buffer_show);
 	if (IS_ERR(dmabuf))
-		source->ops->free(source, backing);
+		goto err_free_backing;
 
+	return dmabuf;
+
+err_free_backing:
+	source->ops->free(source, backing);
+err_uncharge:
+	dma_heap_uncharge(heap, size, objcg);
+	dma_heap_count_failure(heap, size,
+			       dmabuf == ERR_PTR(-EINTR) ? DMA_HEAP_KILLED :
+							   DMA_HEAP_MEMORY);
 	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_export, DMA_BUF_HEAP);
@@ -91,10 +153,26 @@ void dma_heap_buffer_release(struct dma_buf *dmabuf)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
-	mutex_destroy(&buffer->lock);
+	dma_heap_account_remove(&buffer->account);
 	buffer->source->ops->free(buffer->source, to_backing(buffer));
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_release, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_charge - &dma_buf_ops.charge of heaps
+ * @dmabuf: buffer the calling task is to pay for
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: What dma_heap_account_move() gave.
+ */
+int dma_heap_buffer_charge(struct dma_buf *dmabuf)
+{
+	struct dma_heap_buffer *buffer = dmabuf->priv;
+
+	return dma_heap_account_move(&buffer->account);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_charge, DMA_BUF_HEAP);
 
 /*
  * Every device needs a table of its own to hold its DMA addresses. One that
@@ -161,6 +239,7 @@ int dma_heap_buffer_attach(struct dma_buf *dmabuf,
 
 	mutex_lock(&buffer->lock);
 	list_add_tail(&a->node, &buffer->attachments);
+	WRITE_ONCE(buffer->importers, buffer->importers + 1);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -183,6 +262,7 @@ void dma_heap_buffer_detach(struct dma_buf *dmabuf,
 	mutex_lock(&buffer->lock);
 	WARN_ON(a->mapcount);
 	list_del(&a->node);
+	WRITE_ONCE(buffer->importers, buffer->importers - 1);
 	mutex_unlock(&buffer->lock);
 
 	sg_free_table(&a->sgt);
@@ -204,6 +284,29 @@ static bool dma_heap_attachment_bounces(struct dma_heap_attachment *a)
 
 	for_each_sgtable_dma_sg(&a->sgt, sg, i)
 		if (dma_to_phys(a->dev, sg_dma_address(sg)) != sg_phys(sg))
+			return true;
+
+	return false;
+}
+
+/*
+ * Would it? To make a copy, the kernel reads the memory through its own mapping,
+ * which uses the cache, or is not there at all.
+ */
+static bool dma_heap_attachment_would_bounce(struct dma_heap_attachment *a)
+{
+	struct scatterlist *sg;
+	int i;
+
+	if (device_iommu_mapped(a->dev))
+		return dma_heap_attachment_bounces(a);
+
+	if (is_swiotlb_force_bounce(a->dev))
+		return true;
+
+	for_each_sgtable_sg(&a->sgt, sg, i)
+		if (!dma_capable(a->dev, phys_to_dma(a->dev, sg_phys(sg)),
+				 sg->length, true))
 			return true;
 
 	return false;
@@ -231,11 +334,14 @@ static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
 {
 	int ret;
 
+	if (buffer->source->uncached && dma_heap_attachment_would_bounce(a))
+		return -EIO;
+
 	ret = dma_heap_attachment_map_dir(a, dir);
 	if (ret)
 		return ret;
 
-	/* The copying would go through the cache */
+	/* Not all the reasons for that can be known before */
 	if (a->bounces && buffer->source->uncached) {
 		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
 		return -EIO;
@@ -299,12 +405,18 @@ struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
 {
 	struct dma_heap_buffer *buffer = attachment->dmabuf->priv;
 	struct dma_heap_attachment *a = attachment->priv;
+	u64 maintained;
 	int ret;
 
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
 	mutex_lock(&buffer->lock);
+	maintained = buffer->maintained;
 	ret = dma_heap_attachment_map(attachment->dmabuf, a, dir);
+	if (!ret)
+		trace_dma_heap_map(a->dev, buffer->account.ino,
+				   buffer->account.size, dir,
+				   buffer->maintained - maintained);
 	mutex_unlock(&buffer->lock);
 
 	return ret ? ERR_PTR(ret) : &a->sgt;
@@ -338,9 +450,46 @@ void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_unmap, DMA_BUF_HEAP);
 
-#if IS_ENABLED(CONFIG_LOCKDEP)
+/* What a buffer can do if the CPU may reach its memory */
+const struct dma_buf_ops dma_heap_buffer_ops = {
+	.attach = dma_heap_buffer_attach,
+	.detach = dma_heap_buffer_detach,
+	.map_dma_buf = dma_heap_buffer_map,
+	.unmap_dma_buf = dma_heap_buffer_unmap,
+	.begin_cpu_access = dma_heap_buffer_begin_cpu_access,
+	.end_cpu_access = dma_heap_buffer_end_cpu_access,
+	.begin_cpu_access_partial = dma_heap_buffer_begin_cpu_access_partial,
+	.end_cpu_access_partial = dma_heap_buffer_end_cpu_access_partial,
+	.mmap = dma_heap_buffer_mmap,
+	.vmap = dma_heap_buffer_vmap,
+	.vunmap = dma_heap_buffer_vunmap,
+	.charge = dma_heap_buffer_charge,
+	.release = dma_heap_buffer_release,
+};
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_ops, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_buffer_allocate - &dma_heap_ops.allocate of most heaps
+ * @heap: the heap, whose private data is the source of its memory
+ * @len: bytes, a non-zero multiple of PAGE_SIZE
+ * @fd_flags: O_CLOEXEC and access mode
+ * @heap_flags: none
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: What dma_heap_buffer_export() gave.
+ */
+struct dma_buf *dma_heap_buffer_allocate(struct dma_heap *heap,
+					 unsigned long len, u32 fd_flags,
+					 u64 heap_flags)
+{
+	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
+				      &dma_heap_buffer_ops, len, fd_flags);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_allocate, DMA_BUF_HEAP);
+
 /* Teach lockdep the order before anybody can get it wrong */
-static int __init dma_heap_buffer_lockdep(void)
+static void __init dma_heap_buffer_teach_lockdep(void)
 {
 	struct dma_heap_buffer buffer;
 	struct dma_resv resv;
@@ -357,11 +506,17 @@ static int __init dma_heap_buffer_lockdep(void)
 
 	dma_resv_fini(&resv);
 	mutex_destroy(&buffer.lock);
+}
+
+/* With no exit function beside it, it makes the module permanent */
+static int __init dma_heap_buffer_module_init(void)
+{
+	if (IS_ENABLED(CONFIG_LOCKDEP))
+		dma_heap_buffer_teach_lockdep();
 
 	return 0;
 }
-module_init(dma_heap_buffer_lockdep);
-#endif
+module_init(dma_heap_buffer_module_init);
 
 MODULE_DESCRIPTION("Exporter shared by the DMA-BUF heaps");
 MODULE_LICENSE("GPL");

@@ -14,9 +14,15 @@ struct vm_area_struct;
 
 struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
 				       struct dma_heap_source *source,
-				       struct dma_buf_export_info *exp_info);
+				       const struct dma_buf_ops *ops,
+				       size_t size, u32 fd_flags);
+struct dma_buf *dma_heap_buffer_allocate(struct dma_heap *heap,
+					 unsigned long len, u32 fd_flags,
+					 u64 heap_flags);
 
-/* For the heaps' dma_buf_ops */
+extern const struct dma_buf_ops dma_heap_buffer_ops;
+
+/* What it consists of, for heaps that need a table of their own */
 int dma_heap_buffer_attach(struct dma_buf *dmabuf,
 			   struct dma_buf_attachment *attachment);
 void dma_heap_buffer_detach(struct dma_buf *dmabuf,
@@ -38,6 +44,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
 void dma_heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+int dma_heap_buffer_charge(struct dma_buf *dmabuf);
 void dma_heap_buffer_release(struct dma_buf *dmabuf);
 
 #endif /* _DMA_HEAP_BUFFER_H */

@@ -33,6 +33,7 @@
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/vmalloc.h>
+#include <trace/events/dma_heap.h>
 
 #include "heap_backing.h"
 #include "heap_buffer.h"
@@ -121,6 +122,7 @@ static void dma_heap_maintain(struct dma_heap_buffer *buffer, size_t offset,
 	struct scatterlist *sg;
 	int i;
 
+	buffer->maintained += len;
 	for_each_sgtable_sg(&to_backing(buffer)->sgt, sg, i) {
 		size_t part;
 
@@ -348,17 +350,24 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 					     u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	u64 maintained;
 
-	if (buffer->source->uncached)
+	if (buffer->source->uncached) {
+		trace_dma_heap_sync(buffer->account.ino, true, dir, offset, len,
+				    0);
 		return 0;
+	}
 
 	mutex_lock(&buffer->lock);
+	maintained = buffer->maintained;
 	dma_heap_drop(dmabuf, offset, len);
 	dma_heap_bounce_all(buffer, offset, len, false);
 	if (dir != DMA_FROM_DEVICE) {
 		buffer->dirty = true;
 		buffer->writers++;
 	}
+	trace_dma_heap_sync(buffer->account.ino, true, dir, offset, len,
+			    buffer->maintained - maintained);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -383,17 +392,24 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 					   u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	u64 maintained;
 
 	/* Who only read has nothing to tell the devices */
-	if (dir == DMA_FROM_DEVICE || buffer->source->uncached)
+	if (dir == DMA_FROM_DEVICE || buffer->source->uncached) {
+		trace_dma_heap_sync(buffer->account.ino, false, dir, offset,
+				    len, 0);
 		return 0;
+	}
 
 	mutex_lock(&buffer->lock);
+	maintained = buffer->maintained;
 	if (buffer->writers)
 		buffer->writers--;
 	if (dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, offset, len);
 	dma_heap_bounce_all(buffer, offset, len, true);
+	trace_dma_heap_sync(buffer->account.ino, false, dir, offset, len,
+			    buffer->maintained - maintained);
 	mutex_unlock(&buffer->lock);
 
 	return 0;

@@ -308,7 +308,24 @@ static int dma_heap_map_at_once(struct vm_area_struct *vma)
 
 #endif /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
 
+/* A fork, or a part of a mapping that becomes one of its own */
+static void dma_heap_vm_open(struct vm_area_struct *vma)
+{
+	struct dma_heap_buffer *buffer = vma->vm_private_data;
+
+	atomic_inc(&buffer->mmaps);
+}
+
+static void dma_heap_vm_close(struct vm_area_struct *vma)
+{
+	struct dma_heap_buffer *buffer = vma->vm_private_data;
+
+	atomic_dec(&buffer->mmaps);
+}
+
 static const struct vm_operations_struct dma_heap_vm_ops = {
+	.open = dma_heap_vm_open,
+	.close = dma_heap_vm_close,
 	.fault = dma_heap_vm_fault,
 	.huge_fault = dma_heap_vm_huge_fault,
 };
@@ -326,6 +343,7 @@ static const struct vm_operations_struct dma_heap_vm_ops = {
 int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	int ret;
 
 	/* VM_SHARED is gone when the descriptor is read-only */
 	if (!(vma->vm_flags & VM_MAYSHARE))
@@ -340,7 +358,11 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	vma->vm_ops = &dma_heap_vm_ops;
 	vma->vm_private_data = buffer;
 
-	return dma_heap_map_at_once(vma);
+	ret = dma_heap_map_at_once(vma);
+	if (!ret)
+		atomic_inc(&buffer->mmaps);
+
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_mmap, DMA_BUF_HEAP);
 

@@ -25,6 +25,7 @@
 #include <linux/slab.h>
 #include <linux/topology.h>
 #include <linux/vmstat.h>
+#include <trace/events/dma_heap.h>
 
 #include "heap_backing.h"
 #include "heap_pool.h"
@@ -181,18 +182,45 @@ void dma_heap_pool_account(struct dma_heap_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	pool->pages += pages;
-	__mod_node_page_state(NODE_DATA(backing->bin->nid),
-			      NR_KERNEL_MISC_RECLAIMABLE, pages);
+	if (!pool->source->reserved)
+		__mod_node_page_state(NODE_DATA(backing->bin->nid),
+				      NR_KERNEL_MISC_RECLAIMABLE, pages);
 }
 
-/* Take a backing out, and put it where dma_heap_pool_release() finds it */
+/* Put a backing that is not in the pool where dma_heap_pool_release() finds it */
+void dma_heap_pool_let_go(struct dma_heap_pool *pool,
+			  struct dma_heap_backing *backing,
+			  struct list_head *removed)
+{
+	lockdep_assert_held(&pool->lock);
+
+	pool->leaving_pages += backing_pages(backing);
+	list_add_tail(&backing->in_pool, removed);
+}
+
+/* The same with one that is in the pool */
 void dma_heap_pool_remove(struct dma_heap_pool *pool,
 			  struct dma_heap_backing *backing,
 			  struct list_head *removed)
 {
 	dma_heap_pool_unlink(pool, backing);
 	dma_heap_pool_account(pool, backing, -1);
-	list_add_tail(&backing->in_pool, removed);
+	dma_heap_pool_let_go(pool, backing, removed);
+}
+
+/* Let those notice who have looked for memory before */
+void dma_heap_pool_pass(struct dma_heap_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+
+	/* Whoever sees the number finds the memory */
+	smp_store_release(&pool->passed, pool->passed + 1);
+}
+
+void dma_heap_pool_wake_others(struct dma_heap_pool *pool)
+{
+	if (wq_has_sleeper(&pool->others))
+		wake_up_all(&pool->others);
 }
 
 static bool dma_heap_pool_under_pressure(struct dma_heap_pool *pool)
@@ -208,7 +236,8 @@ bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	return backing->bin && backing_pages(backing) <= pool->max_pages &&
-	       !pool->closed && !dma_heap_pool_under_pressure(pool);
+	       !pool->closed && !pool->wanted &&
+	       !dma_heap_pool_under_pressure(pool);
 }
 
 /* Give backings that have been taken out to the source, without the lock */
@@ -216,14 +245,35 @@ void dma_heap_pool_release(struct dma_heap_pool *pool,
 			   struct list_head *removed)
 {
 	struct dma_heap_backing *backing, *next;
+	unsigned long pages = 0;
+
+	if (list_empty(removed))
+		return;
 
 	list_for_each_entry_safe(backing, next, removed, in_pool) {
 		struct dma_heap_pool_bin *bin = backing->bin;
 
+		pages += backing_pages(backing);
 		pool->source->ops->free(pool->source, backing);
 		if (bin)
 			dma_heap_pool_put_bin(pool, bin);
 	}
+
+	spin_lock(&pool->lock);
+	pool->leaving_pages -= pages;
+	pool->gone_pages += pages;
+	dma_heap_pool_pass(pool);
+	spin_unlock(&pool->lock);
+
+	dma_heap_pool_wake_others(pool);
+}
+
+/* The oldest dirty one that the source takes back as it is */
+static struct dma_heap_backing *
+dma_heap_pool_oldest_worthless(struct dma_heap_pool *pool, int nid)
+{
+	return pool->source->reserved ? NULL :
+					dma_heap_pool_oldest_dirty(pool, nid);
 }
 
 /* Remove at least that many pages of a node, dirty ones first; may be less */
@@ -236,7 +286,7 @@ unsigned long dma_heap_pool_trim(struct dma_heap_pool *pool, int nid,
 
 	spin_lock(&pool->lock);
 	while (pages < nr_pages) {
-		backing = dma_heap_pool_oldest_dirty(pool, nid) ?:
+		backing = dma_heap_pool_oldest_worthless(pool, nid) ?:
 			  dma_heap_pool_oldest_clean(pool, nid);
 		if (!backing)
 			break;
@@ -245,6 +295,8 @@ unsigned long dma_heap_pool_trim(struct dma_heap_pool *pool, int nid,
 	}
 	pool->stats.shrunk_pages += pages;
 	spin_unlock(&pool->lock);
+	if (pages)
+		trace_dma_heap_shrink(pool->name, pages);
 
 	dma_heap_pool_release(pool, &removed);
 
@@ -263,7 +315,7 @@ static struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool)
 			return backing;
 	}
 	for_each_node(nid) {
-		backing = dma_heap_pool_oldest_dirty(pool, nid);
+		backing = dma_heap_pool_oldest_worthless(pool, nid);
 		if (backing)
 			return backing;
 	}
@@ -290,6 +342,27 @@ bool dma_heap_pool_make_room(struct dma_heap_pool *pool, unsigned long pages,
 	return true;
 }
 
+/* The node to look at first: where the caller is, if there is a choice */
+static int dma_heap_pool_nid(struct dma_heap_pool *pool)
+{
+	return pool->nid == NUMA_NO_NODE ? numa_mem_id() : pool->nid;
+}
+
+/*
+ * The newest one, clean if there is such. A reserved source may have clean memory
+ * where the pool has none, and else waits for the scrubber.
+ */
+static struct dma_heap_backing *
+dma_heap_pool_newest(struct dma_heap_pool *pool, struct dma_heap_pool_bin *bin)
+{
+	struct list_head *list = &bin->clean;
+
+	if (list_empty(list) && !pool->source->reserved)
+		list = &bin->dirty;
+
+	return list_first_entry_or_null(list, struct dma_heap_backing, in_bin);
+}
+
 static struct dma_heap_backing *dma_heap_pool_take(struct dma_heap_pool *pool,
 						   size_t size)
 {
@@ -297,16 +370,15 @@ static struct dma_heap_backing *dma_heap_pool_take(struct dma_heap_pool *pool,
 	struct dma_heap_pool_bin *bin;
 
 	spin_lock(&pool->lock);
-	bin = dma_heap_pool_find_bin(pool, size, numa_mem_id());
-	if (bin && bin->count)
-		backing = list_first_entry(list_empty(&bin->clean) ?
-					   &bin->dirty : &bin->clean,
-					   struct dma_heap_backing, in_bin);
+	bin = dma_heap_pool_find_bin(pool, size, dma_heap_pool_nid(pool));
+	if (bin)
+		backing = dma_heap_pool_newest(pool, bin);
 	if (!backing) {
 		pool->stats.misses++;
 	} else {
 		dma_heap_pool_unlink(pool, backing);
 		dma_heap_pool_account(pool, backing, -1);
+		pool->gone_pages += backing_pages(backing);
 		if (backing->scrubbed)
 			pool->stats.hits++;
 		else
@@ -314,7 +386,41 @@ static struct dma_heap_backing *dma_heap_pool_take(struct dma_heap_pool *pool,
 	}
 	spin_unlock(&pool->lock);
 
+	if (backing)
+		trace_dma_heap_pool_hit(pool->name, size, backing->scrubbed);
+	else
+		trace_dma_heap_pool_miss(pool->name, size);
+
 	return backing;
+}
+
+/* Nobody may ever get the memory of a backing again */
+void dma_heap_pool_leak(struct dma_heap_pool *pool,
+			struct dma_heap_backing *backing,
+			struct list_head *removed)
+{
+	lockdep_assert_held(&pool->lock);
+
+	pool->stats.leaked_pages += backing_pages(backing);
+	dma_heap_pool_let_go(pool, backing, removed);
+}
+
+/*
+ * Is a backing to stay? What has to be made room for that is added to @removed.
+ * A reserved source does not take back what is dirty: that stays until it is
+ * scrubbed, whatever the cap.
+ */
+static bool dma_heap_pool_keep(struct dma_heap_pool *pool,
+			       struct dma_heap_backing *backing,
+			       struct list_head *removed)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (pool->source->reserved && !backing->scrubbed)
+		return backing->bin;
+
+	return dma_heap_pool_may_keep(pool, backing) &&
+	       dma_heap_pool_make_room(pool, backing_pages(backing), removed);
 }
 
 /*
@@ -329,13 +435,13 @@ static unsigned long dma_heap_pool_insert(struct dma_heap_pool *pool,
 
 	lockdep_assert_held(&pool->lock);
 
-	if (dma_heap_pool_may_keep(pool, backing) &&
-	    dma_heap_pool_make_room(pool, pages, removed)) {
+	if (dma_heap_pool_keep(pool, backing, removed)) {
 		dma_heap_pool_account(pool, backing, 1);
 		dma_heap_pool_link(pool, backing);
+		dma_heap_pool_pass(pool);
 	} else {
 		pool->stats.evicted_pages += pages;
-		list_add_tail(&backing->in_pool, removed);
+		dma_heap_pool_let_go(pool, backing, removed);
 	}
 
 	return pool->pages - pool->clean_pages;
@@ -355,7 +461,8 @@ dma_heap_pool_alloc_dirty(struct dma_heap_pool *pool,
 	LIST_HEAD(removed);
 	bool scrubbed;
 
-	scrubbed = dma_heap_pool_scrub(pool, backing, dma_heap_pool_task_killed);
+	scrubbed = !dma_heap_pool_scrub(pool, backing,
+					dma_heap_pool_task_killed);
 
 	spin_lock(&pool->lock);
 	if (pages >= POOL_DEBT_PAGES)
@@ -395,9 +502,33 @@ static bool dma_heap_pool_has_to_pay(struct dma_heap_pool *pool,
 {
 	lockdep_assert_held(&pool->lock);
 
+	/* All of a reserved source may wait here, if it can be here at all */
+	if (pool->source->reserved)
+		return !backing->bin;
+
 	return dma_heap_pool_may_keep(pool, backing) &&
 	       (pool->pages - pool->clean_pages > pool->max_pages / 2 ||
 		time_before64(get_jiffies_64(), pool->debt_until));
+}
+
+/* Scrub what is being freed; the lock is dropped meanwhile */
+static int dma_heap_pool_pay(struct dma_heap_pool *pool,
+			     struct dma_heap_backing *backing)
+{
+	unsigned long pages = backing_pages(backing);
+	int ret;
+
+	lockdep_assert_held(&pool->lock);
+
+	pool->paying_pages += pages;
+	spin_unlock(&pool->lock);
+	ret = dma_heap_pool_scrub(pool, backing, NULL);
+	spin_lock(&pool->lock);
+	pool->paying_pages -= pages;
+	if (!ret)
+		pool->stats.paid_pages += pages;
+
+	return ret;
 }
 
 /*
@@ -408,8 +539,10 @@ static bool dma_heap_pool_has_to_pay(struct dma_heap_pool *pool,
 static void dma_heap_pool_adopt(struct dma_heap_pool *pool,
 				struct dma_heap_backing *backing)
 {
-	int nid = dma_heap_backing_node(backing);
+	int nid = pool->nid;
 
+	if (nid == NUMA_NO_NODE)
+		nid = dma_heap_backing_node(backing);
 	if (nid != NUMA_NO_NODE)
 		backing->bin = dma_heap_pool_get_bin(pool, backing->size, nid,
 						     GFP_NOWAIT | __GFP_NOWARN);
@@ -419,9 +552,9 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 			       struct dma_heap_backing *backing)
 {
 	struct dma_heap_pool *pool = to_pool(base);
-	unsigned long pages = backing_pages(backing), dirty;
+	unsigned long pages = backing_pages(backing), dirty = 0;
+	bool alone, pay, leak = false;
 	LIST_HEAD(removed);
-	bool alone;
 
 	backing->scrubbed = false;
 	backing->cleaned = false;
@@ -430,17 +563,20 @@ static void dma_heap_pool_free(struct dma_heap_source *base,
 		dma_heap_pool_adopt(pool, backing);
 
 	spin_lock(&pool->lock);
-	if (dma_heap_pool_has_to_pay(pool, backing)) {
-		spin_unlock(&pool->lock);
-		dma_heap_pool_scrub(pool, backing, NULL);
-		spin_lock(&pool->lock);
-		pool->stats.paid_pages += pages;
-	}
-	dirty = dma_heap_pool_insert(pool, backing, &removed);
+	pay = dma_heap_pool_has_to_pay(pool, backing);
+	if (pay)
+		leak = dma_heap_pool_pay(pool, backing);
+	if (leak)
+		dma_heap_pool_leak(pool, backing, &removed);
+	else
+		dirty = dma_heap_pool_insert(pool, backing, &removed);
 	alone = pool->pages == pages;
 	spin_unlock(&pool->lock);
 
 	dma_heap_pool_release(pool, &removed);
+	/* Somebody may wait for what was in our hands */
+	if (pay)
+		dma_heap_pool_wake_others(pool);
 	/*
 	 * What the task has paid for is no work. But if the pool was empty, the
 	 * scrubber does not know that there is something to decay.
@@ -469,6 +605,50 @@ struct dma_heap_source *dma_heap_pool_source(struct dma_heap_pool *pool)
 	return &pool->base;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_pool_source, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_pool_origin - the source that a pool stands in front of
+ * @base: what dma_heap_pool_source() gave
+ *
+ * Context: Any.
+ *
+ * Return: The source given to dma_heap_pool_create().
+ */
+struct dma_heap_source *dma_heap_pool_origin(struct dma_heap_source *base)
+{
+	return to_pool(base)->source;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_origin, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_pool_set_node - say that all memory of the source is of one node
+ * @pool: the pool, which nobody has used yet
+ * @nid: the node
+ *
+ * A task on another node finds what is in the pool, too, then.
+ *
+ * Context: Any.
+ */
+void dma_heap_pool_set_node(struct dma_heap_pool *pool, int nid)
+{
+	pool->nid = nid;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_set_node, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_pool_count_leak - note that the source will not give memory again
+ * @pool: the pool
+ * @size: bytes of the backing that the source got back and could not keep
+ *
+ * Context: Process context.
+ */
+void dma_heap_pool_count_leak(struct dma_heap_pool *pool, size_t size)
+{
+	spin_lock(&pool->lock);
+	pool->stats.leaked_pages += PHYS_PFN(size);
+	spin_unlock(&pool->lock);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_count_leak, DMA_BUF_HEAP);
 
 /**
  * dma_heap_pool_set_max - set the most a pool may hold
@@ -527,11 +707,40 @@ static unsigned int dma_heap_pool_set_keep(struct dma_heap_pool *pool,
 	return count > have ? count - have : 0;
 }
 
+/*
+ * None comes into the pool before all are there: a source that is short of memory
+ * would have those back to give them out again. What is in the bin may go for that.
+ */
+static int dma_heap_pool_fill_bin(struct dma_heap_pool *pool,
+				  struct dma_heap_pool_bin *bin,
+				  unsigned int count)
+{
+	struct dma_heap_backing *backing, *next;
+	unsigned int n;
+	LIST_HEAD(got);
+	int ret = 0;
+
+	for (n = 0; n < dma_heap_pool_set_keep(pool, bin, count); n++) {
+		backing = pool->source->ops->alloc(pool->source, bin->size);
+		if (IS_ERR(backing)) {
+			ret = PTR_ERR(backing);
+			break;
+		}
+		list_add_tail(&backing->in_pool, &got);
+	}
+
+	list_for_each_entry_safe(backing, next, &got, in_pool)
+		dma_heap_pool_free(&pool->base, backing);
+
+	return ret;
+}
+
 /**
  * dma_heap_pool_prefill - get backings before they are needed
  * @pool: the pool
  * @size: bytes of each, a non-zero multiple of PAGE_SIZE
- * @count: how many there are to be, of the calling CPU's node
+ * @count: how many there are to be, of the calling CPU's node if there is a
+ *	   choice
  *
  * The decay leaves as many as that in the pool. The shrinker does not, nor are
  * they got anew then. A count of 0 makes @size one like any other again.
@@ -545,8 +754,7 @@ int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 			  unsigned int count)
 {
 	struct dma_heap_pool_bin *bin;
-	unsigned int missing;
-	int ret = 0;
+	int ret;
 
 	if (!size || !PAGE_ALIGNED(size))
 		return -EINVAL;
@@ -554,20 +762,12 @@ int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 	if (count && PHYS_PFN(size) > READ_ONCE(pool->max_pages) / count)
 		return -ENOSPC;
 
-	bin = dma_heap_pool_get_bin(pool, size, numa_mem_id(), GFP_KERNEL);
+	bin = dma_heap_pool_get_bin(pool, size, dma_heap_pool_nid(pool),
+				    GFP_KERNEL);
 	if (!bin)
 		return -ENOMEM;
 
-	missing = dma_heap_pool_set_keep(pool, bin, count);
-	while (missing-- && !ret) {
-		struct dma_heap_backing *backing;
-
-		backing = pool->source->ops->alloc(pool->source, size);
-		if (IS_ERR(backing))
-			ret = PTR_ERR(backing);
-		else
-			dma_heap_pool_free(&pool->base, backing);
-	}
+	ret = dma_heap_pool_fill_bin(pool, bin, count);
 	if (ret)
 		dma_heap_pool_set_keep(pool, bin, 0);
 	dma_heap_pool_put_bin(pool, bin);
@@ -580,7 +780,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_pool_prefill, DMA_BUF_HEAP);
  * dma_heap_pool_drain - give everything in a pool back to the source
  * @pool: the pool
  *
- * What the scrubber is at stays.
+ * What the scrubber is at stays, and what is dirty if the source is reserved.
  *
  * Context: Any process context, also while reclaiming memory. May sleep.
  *
@@ -628,6 +828,7 @@ static void dma_heap_pool_init(struct dma_heap_pool *pool)
 	spin_lock_init(&pool->lock);
 	hash_init(pool->bins);
 	init_waitqueue_head(&pool->wait);
+	init_waitqueue_head(&pool->others);
 	for_each_node(nid) {
 		INIT_LIST_HEAD(&pool->nodes[nid].clean);
 		INIT_LIST_HEAD(&pool->nodes[nid].dirty);
@@ -663,6 +864,7 @@ struct dma_heap_pool *dma_heap_pool_create(const char *name,
 	pool->base.ops = &dma_heap_pool_ops;
 	pool->base.uncached = source->uncached;
 	pool->source = source;
+	pool->nid = NUMA_NO_NODE;
 	pool->name = name;
 	pool->max_pages = totalram_pages() / 100 * min(max_percent, 100u);
 	pool->decay = msecs_to_jiffies(POOL_DECAY_MS);
@@ -711,6 +913,8 @@ void dma_heap_pool_destroy(struct dma_heap_pool *pool)
 {
 	dma_heap_pool_files_fini(pool);
 	dma_heap_pool_reclaim_fini(pool);
+	if (pool->source->reserved)
+		dma_heap_pool_wait_scrubbed(pool);
 	dma_heap_pool_stop_scrubber(pool);
 	dma_heap_pool_drain(pool);
 	WARN_ON(pool->pages);

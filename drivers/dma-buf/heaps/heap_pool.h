@@ -22,7 +22,10 @@ struct shrinker;
  * @evicted_pages: given back to the source by a task that freed, since the pool
  *		   was full, closed or unable to keep the backing
  * @decayed_pages: ... since nobody wanted them for long
- * @shrunk_pages: ... since memory was short, or was to go offline
+ * @shrunk_pages: ... since memory was short, or was to go offline, or the source
+ *		  had no more
+ * @leaked_pages: lost, since they could not be scrubbed, or the source could not
+ *		  take them back
  */
 struct dma_heap_pool_stats {
 	u64 clean_pages;
@@ -35,18 +38,45 @@ struct dma_heap_pool_stats {
 	u64 evicted_pages;
 	u64 decayed_pages;
 	u64 shrunk_pages;
+	u64 leaked_pages;
+};
+
+/**
+ * struct dma_heap_pool_search - an allocation from a source looks for memory
+ * @pages: how many were in the pool, or on the way from there, when it began
+ * @until: the pool's clock of @gone_pages when as many have gone
+ * @passed: its clock of events before the last look at the source
+ * @last: that was the last one
+ */
+struct dma_heap_pool_search {
+	unsigned long pages;
+	unsigned long until;
+	unsigned long passed;
+	bool last;
 };
 
 struct dma_heap_pool *dma_heap_pool_create(const char *name,
 					   struct dma_heap_source *source);
 void dma_heap_pool_destroy(struct dma_heap_pool *pool);
 struct dma_heap_source *dma_heap_pool_source(struct dma_heap_pool *pool);
+struct dma_heap_source *dma_heap_pool_origin(struct dma_heap_source *base);
 
+void dma_heap_pool_set_node(struct dma_heap_pool *pool, int nid);
+void dma_heap_pool_count_leak(struct dma_heap_pool *pool, size_t size);
 void dma_heap_pool_set_max(struct dma_heap_pool *pool, size_t max_bytes);
 void dma_heap_pool_set_decay(struct dma_heap_pool *pool, unsigned int decay_ms);
 int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 			  unsigned int count);
+int dma_heap_pool_prefill_text(struct dma_heap_pool *pool, const char *text);
 unsigned long dma_heap_pool_drain(struct dma_heap_pool *pool);
+void dma_heap_pool_give_back(struct dma_heap_pool *pool);
+void dma_heap_pool_search_begin(struct dma_heap_pool *pool,
+				struct dma_heap_pool_search *search);
+bool dma_heap_pool_has_passed(struct dma_heap_pool *pool,
+			      const struct dma_heap_pool_search *search);
+int dma_heap_pool_give_back_one(struct dma_heap_pool *pool,
+				struct dma_heap_pool_search *search);
+void dma_heap_pool_wait_scrubbed(struct dma_heap_pool *pool);
 void dma_heap_pool_get_stats(struct dma_heap_pool *pool,
 			     struct dma_heap_pool_stats *stats);
 

@@ -9,9 +9,12 @@
 
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/kobject.h>
 #include <linux/kstrtox.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
@@ -24,6 +27,10 @@
 #include "heap_pool_internal.h"
 
 static struct dentry *debugfs_root;
+
+/* All pools, each once, whatever names its heap has */
+static LIST_HEAD(pools);
+static DEFINE_MUTEX(pools_lock);
 
 static struct dma_heap_pool *dev_to_pool(struct device *dev)
 {
@@ -83,10 +90,10 @@ static ssize_t decay_ms_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(decay_ms);
 
-/* "<bytes> <count>"; sscanf() would take numbers that are too large, too */
+/* sscanf() would take numbers that are too large, too */
 static int parse_prefill(char *text, unsigned long *size, unsigned int *count)
 {
-	char *number = strsep(&text, " ");
+	char *number = strsep(&text, " :");
 	int ret;
 
 	if (!text)
@@ -97,33 +104,81 @@ static int parse_prefill(char *text, unsigned long *size, unsigned int *count)
 	return ret ?: kstrtouint(text, 0, count);
 }
 
+/**
+ * dma_heap_pool_prefill_text - dma_heap_pool_prefill() as somebody wrote it
+ * @pool: the pool
+ * @text: bytes of each and how many, a space or a colon between the two
+ *
+ * Context: Process context, may sleep.
+ *
+ * Return: what dma_heap_pool_prefill() does, -EINVAL if @text is something else,
+ * -ERANGE for a number that is too large, -ENOMEM if there was no memory to read it.
+ */
+int dma_heap_pool_prefill_text(struct dma_heap_pool *pool, const char *text)
+{
+	unsigned int count;
+	unsigned long size;
+	char *copy;
+	int ret;
+
+	copy = kstrdup(text, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+
+	ret = parse_prefill(copy, &size, &count);
+	kfree(copy);
+
+	return ret ?: dma_heap_pool_prefill(pool, size, count);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_prefill_text, DMA_BUF_HEAP);
+
 static ssize_t prefill_store(struct device *dev, struct device_attribute *attr,
 			     const char *buf, size_t count)
 {
-	unsigned int number;
-	unsigned long size;
-	char *text;
-	int ret;
-
-	text = kstrndup(buf, count, GFP_KERNEL);
-	if (!text)
-		return -ENOMEM;
-
-	ret = parse_prefill(text, &size, &number);
-	kfree(text);
-	if (ret)
-		return ret;
-
-	ret = dma_heap_pool_prefill(dev_to_pool(dev), size, number);
+	int ret = dma_heap_pool_prefill_text(dev_to_pool(dev), buf);
 
 	return ret ?: count;
 }
 static DEVICE_ATTR_WO(prefill);
 
+static ssize_t emit_stat(struct device *dev, char *buf, size_t offset,
+			 unsigned int unit)
+{
+	struct dma_heap_pool_stats stats;
+
+	dma_heap_pool_get_stats(dev_to_pool(dev), &stats);
+
+	return sysfs_emit(buf, "%llu\n",
+			  *(u64 *)((void *)&stats + offset) * unit);
+}
+
+/* What the pool counts, as bytes or as a number */
+#define STAT_ATTR(_name, _field, _unit) \
+static ssize_t _name##_show(struct device *dev, \
+			    struct device_attribute *attr, char *buf) \
+{ \
+	return emit_stat(dev, buf, \
+			 offsetof(struct dma_heap_pool_stats, _field), _unit); \
+} \
+static DEVICE_ATTR_RO(_name)
+
+STAT_ATTR(clean_bytes, clean_pages, PAGE_SIZE);
+STAT_ATTR(dirty_bytes, dirty_pages, PAGE_SIZE);
+STAT_ATTR(hits, hits, 1);
+STAT_ATTR(dirty_hits, dirty_hits, 1);
+STAT_ATTR(misses, misses, 1);
+STAT_ATTR(scrubbed_bytes, scrubbed_pages, PAGE_SIZE);
+
 static struct attribute *dma_heap_pool_attrs[] = {
 	&dev_attr_max_kib.attr,
 	&dev_attr_decay_ms.attr,
 	&dev_attr_prefill.attr,
+	&dev_attr_clean_bytes.attr,
+	&dev_attr_dirty_bytes.attr,
+	&dev_attr_hits.attr,
+	&dev_attr_dirty_hits.attr,
+	&dev_attr_misses.attr,
+	&dev_attr_scrubbed_bytes.attr,
 	NULL
 };
 
@@ -151,6 +206,7 @@ static const struct {
 	STAT(evicted_pages),
 	STAT(decayed_pages),
 	STAT(shrunk_pages),
+	STAT(leaked_pages),
 };
 
 static int stats_show(struct seq_file *seq, void *unused)
@@ -215,17 +271,63 @@ void dma_heap_pool_files_init(struct dma_heap_pool *pool)
 	dir = debugfs_create_dir(pool->name, debugfs_root);
 	debugfs_create_file("stats", 0400, dir, pool, &stats_fops);
 	debugfs_create_file("backings", 0400, dir, pool, &backings_fops);
-	debugfs_create_file("shrink", 0400, dir, pool, &shrink_fops);
+	if (pool->shrinker)
+		debugfs_create_file("shrink", 0400, dir, pool, &shrink_fops);
 	pool->debugfs = dir;
+
+	mutex_lock(&pools_lock);
+	list_add_tail(&pool->node, &pools);
+	mutex_unlock(&pools_lock);
 }
 
 void dma_heap_pool_files_fini(struct dma_heap_pool *pool)
 {
+	mutex_lock(&pools_lock);
+	list_del(&pool->node);
+	mutex_unlock(&pools_lock);
+
 	debugfs_remove(pool->debugfs);
 }
 
+/* Of memory that the system would have without the pools */
+static unsigned long total_pages(void)
+{
+	struct dma_heap_pool *pool;
+	unsigned long pages = 0;
+
+	mutex_lock(&pools_lock);
+	list_for_each_entry(pool, &pools, node)
+		if (!pool->source->reserved)
+			pages += READ_ONCE(pool->pages);
+	mutex_unlock(&pools_lock);
+
+	return pages;
+}
+
+/* Android's libmeminfo looks for it, under that name */
+static ssize_t total_pools_kb_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", total_pages() << (PAGE_SHIFT - 10));
+}
+
+static struct kobj_attribute total_pools_kb =
+	__ATTR_RO(total_pools_kb);
+
 static int __init dma_heap_pool_files_root(void)
 {
+	struct kobject *kobj;
+	int ret;
+
+	kobj = kobject_create_and_add("dma_heap", kernel_kobj);
+	if (!kobj)
+		return -ENOMEM;
+
+	ret = sysfs_create_file(kobj, &total_pools_kb.attr);
+	if (ret) {
+		kobject_put(kobj);
+		return ret;
+	}
 	debugfs_root = debugfs_create_dir("dma_heap", NULL);
 
 	return 0;

@@ -76,13 +76,21 @@ struct dma_heap_pool_node {
  * @pages: all pages in the pool, those being scrubbed included
  * @clean_pages: scrubbed ones of these
  * @max_pages: the cap
+ * @nid: node of all memory of the source, or NUMA_NO_NODE
  * @closed: keep nothing, memory is going offline
+ * @wanted: how many want all that is here back in the source, keep nothing
  * @decay: how long a backing stays unwanted, in jiffies
  * @pressure_until: no backing is kept before that time, in jiffies
  * @debt_until: freeing tasks scrub before that time, in jiffies
  * @scrubbing: the backing the scrubber is at, in no list
+ * @paying_pages: pages freeing tasks are scrubbing, not in the pool yet
+ * @leaving_pages: pages taken out of the pool that the source does not have yet
+ * @gone_pages: pages that have ever gone, to a buffer or to the source
+ * @passed: how often a backing has come here, become clean, or gone to the source:
+ *	    who found no memory there before may now
  * @stats: counters, without the two of pages
- * @wait: where the scrubber waits for work, and others for it
+ * @wait: where the scrubber waits for work
+ * @others: where others wait for it, and for what is leaving
  * @alarm: wakes the scrubber a little later
  * @scrubber: the thread
  * @flags: what is agreed on with the scrubber
@@ -90,6 +98,7 @@ struct dma_heap_pool_node {
  * @oom_nb: for the OOM killer
  * @memory_nb: for memory to go offline
  * @debugfs: directory
+ * @node: entry among all pools
  * @nodes: one for each possible NUMA node
  */
 struct dma_heap_pool {
@@ -103,14 +112,21 @@ struct dma_heap_pool {
 	unsigned long pages;
 	unsigned long clean_pages;
 	unsigned long max_pages;
+	int nid;
 	bool closed;
+	unsigned int wanted;
 	unsigned long decay;
 	u64 pressure_until;
 	u64 debt_until;
 	struct dma_heap_backing *scrubbing;
+	unsigned long paying_pages;
+	unsigned long leaving_pages;
+	unsigned long gone_pages;
+	unsigned long passed;
 	struct dma_heap_pool_stats stats;
 
 	wait_queue_head_t wait;
+	wait_queue_head_t others;
 	struct hrtimer alarm;
 	struct task_struct *scrubber;
 	unsigned long flags;
@@ -119,6 +135,7 @@ struct dma_heap_pool {
 	struct notifier_block oom_nb;
 	struct notifier_block memory_nb;
 	struct dentry *debugfs;
+	struct list_head node;
 
 	struct dma_heap_pool_node nodes[];
 };
@@ -128,7 +145,7 @@ static inline unsigned long backing_pages(const struct dma_heap_backing *backing
 	return PHYS_PFN(backing->size);
 }
 
-/* heap_pool.c, all with the lock held but for the last two */
+/* heap_pool.c, all with the lock held but for the last three */
 struct dma_heap_backing *dma_heap_pool_oldest_clean(struct dma_heap_pool *pool,
 						    int nid);
 struct dma_heap_backing *dma_heap_pool_oldest_dirty(struct dma_heap_pool *pool,
@@ -146,15 +163,25 @@ bool dma_heap_pool_make_room(struct dma_heap_pool *pool, unsigned long pages,
 			     struct list_head *removed);
 bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
 			    struct dma_heap_backing *backing);
+void dma_heap_pool_leak(struct dma_heap_pool *pool,
+			struct dma_heap_backing *backing,
+			struct list_head *removed);
+void dma_heap_pool_let_go(struct dma_heap_pool *pool,
+			  struct dma_heap_backing *backing,
+			  struct list_head *removed);
+void dma_heap_pool_pass(struct dma_heap_pool *pool);
+void dma_heap_pool_wake_others(struct dma_heap_pool *pool);
 void dma_heap_pool_release(struct dma_heap_pool *pool,
 			   struct list_head *removed);
 unsigned long dma_heap_pool_trim(struct dma_heap_pool *pool, int nid,
 				 unsigned long nr_pages);
 
 /* heap_pool_scrub.c */
-bool dma_heap_pool_scrub(struct dma_heap_pool *pool,
-			 struct dma_heap_backing *backing,
-			 bool (*stop)(struct dma_heap_pool *pool));
+int dma_heap_pool_scrub(struct dma_heap_pool *pool,
+			struct dma_heap_backing *backing,
+			bool (*stop)(struct dma_heap_pool *pool));
+bool dma_heap_pool_dirty(struct dma_heap_pool *pool);
+void dma_heap_pool_wake(struct dma_heap_pool *pool);
 void dma_heap_pool_wake_scrubber(struct dma_heap_pool *pool,
 				 unsigned long dirty_pages);
 void dma_heap_pool_rush_scrubber(struct dma_heap_pool *pool);

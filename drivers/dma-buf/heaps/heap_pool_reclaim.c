@@ -6,10 +6,14 @@
  * first: these would only cost the time to scrub them. If a task has to wait
  * for reclaim, the pool keeps nothing more for a while. Before the OOM killer
  * looks for a victim, the pool is empty.
+ *
+ * A source that has no more may have back what is here, too. What has been
+ * reserved for it concerns nobody else.
  */
 
 #include <linux/err.h>
 #include <linux/jiffies.h>
+#include <linux/lockdep.h>
 #include <linux/memory.h>
 #include <linux/nodemask.h>
 #include <linux/oom.h>
@@ -81,25 +85,36 @@ unsigned long dma_heap_pool_shrink_all(struct dma_heap_pool *pool,
 	return freed;
 }
 
+/* All that is here, that freeing tasks are at, and that the source gets just now */
+static unsigned long dma_heap_pool_held(struct dma_heap_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+
+	return pool->pages + pool->paying_pages + pool->leaving_pages;
+}
+
 static unsigned long dma_heap_pool_pages(struct dma_heap_pool *pool)
 {
 	unsigned long pages;
 
 	spin_lock(&pool->lock);
-	pages = pool->pages;
+	pages = dma_heap_pool_held(pool);
 	spin_unlock(&pool->lock);
 
 	return pages;
 }
 
-/* Also what the scrubber is at, which lets go of it as soon as it notices */
+/*
+ * Also what the scrubber is at, which lets go of it as soon as it notices, what
+ * freeing tasks are at, and what others are just giving back
+ */
 static unsigned long dma_heap_pool_empty(struct dma_heap_pool *pool)
 {
 	unsigned long before = dma_heap_pool_pages(pool), after;
 
 	dma_heap_pool_drain(pool);
 	dma_heap_pool_rush_scrubber(pool);
-	wait_event_timeout(pool->wait, !dma_heap_pool_pages(pool),
+	wait_event_timeout(pool->others, !dma_heap_pool_pages(pool),
 			   POOL_SCRUBBING);
 	after = dma_heap_pool_pages(pool);
 
@@ -152,9 +167,171 @@ static int dma_heap_pool_memory(struct notifier_block *nb,
 	return NOTIFY_OK;
 }
 
+/**
+ * dma_heap_pool_give_back - give back to the source all that is in a pool
+ * @pool: the pool
+ *
+ * Also what is being scrubbed, if that can be waited for, and what buffers leave
+ * meanwhile. For an allocation from the source that would fail.
+ *
+ * Context: Process context, with no lock that freeing needs. May sleep, but does
+ * not allocate memory.
+ */
+void dma_heap_pool_give_back(struct dma_heap_pool *pool)
+{
+	bool any;
+
+	spin_lock(&pool->lock);
+	pool->wanted++;
+	any = dma_heap_pool_held(pool);
+	spin_unlock(&pool->lock);
+
+	if (any)
+		dma_heap_pool_empty(pool);
+
+	spin_lock(&pool->lock);
+	pool->wanted--;
+	spin_unlock(&pool->lock);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_give_back, DMA_BUF_HEAP);
+
+static bool dma_heap_pool_trim_one(struct dma_heap_pool *pool)
+{
+	int nid;
+
+	for_each_node(nid)
+		if (dma_heap_pool_trim(pool, nid, 1))
+			return true;
+
+	return false;
+}
+
+/**
+ * dma_heap_pool_search_begin - an allocation from the source begins
+ * @pool: the pool in front of it
+ * @search: set to what dma_heap_pool_give_back_one() wants to know, if the source
+ *	    is found to have no memory after that
+ *
+ * Context: Process context.
+ */
+void dma_heap_pool_search_begin(struct dma_heap_pool *pool,
+				struct dma_heap_pool_search *search)
+{
+	spin_lock(&pool->lock);
+	search->pages = dma_heap_pool_held(pool);
+	search->until = pool->gone_pages + search->pages;
+	search->passed = pool->passed;
+	spin_unlock(&pool->lock);
+	search->last = false;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_search_begin, DMA_BUF_HEAP);
+
+/* The source is about to be looked at: what has passed by now is seen there */
+static void dma_heap_pool_search_again(struct dma_heap_pool *pool,
+				       struct dma_heap_pool_search *search)
+{
+	spin_lock(&pool->lock);
+	search->passed = pool->passed;
+	search->last = (long)(pool->gone_pages - search->until) >= 0;
+	spin_unlock(&pool->lock);
+}
+
+/**
+ * dma_heap_pool_has_passed - has anything come or gone since the last look?
+ * @pool: the pool
+ * @search: for an allocation that looks for memory in the source
+ *
+ * If so, what the pool has and what the source has, asked for one after the other,
+ * may be less than both have together.
+ *
+ * Context: Any.
+ *
+ * Return: whether a backing has come to the pool, become clean, or gone to the
+ * source since dma_heap_pool_search_begin(), or since
+ * dma_heap_pool_give_back_one() returned 0.
+ */
+bool dma_heap_pool_has_passed(struct dma_heap_pool *pool,
+			      const struct dma_heap_pool_search *search)
+{
+	/* Whoever is not told has found all that there was by then */
+	return smp_load_acquire(&pool->passed) != search->passed;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_has_passed, DMA_BUF_HEAP);
+
+/* Nothing is clean: is something of the rest on the way? Then wait for it */
+static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
+				     struct dma_heap_pool_search *search)
+{
+	bool coming;
+
+	spin_lock(&pool->lock);
+	coming = dma_heap_pool_held(pool) || pool->passed != search->passed;
+	spin_unlock(&pool->lock);
+
+	if (!coming)
+		return -ENOENT;
+
+	dma_heap_pool_rush_scrubber(pool);
+
+	return wait_event_killable(pool->others,
+				   dma_heap_pool_has_passed(pool, search)) ?
+	       -EINTR : 0;
+}
+
+/**
+ * dma_heap_pool_give_back_one - give back to the source what is wanted least
+ * @pool: the pool
+ * @search: for an allocation that has found no memory in the source since
+ *	    dma_heap_pool_search_begin(), or since this function returned 0
+ *
+ * If the source is reserved, and all that is here is to be scrubbed first, wait
+ * for the next one to be, and for what others are giving back.
+ *
+ * Context: Process context, no lock held. May sleep.
+ *
+ * Return: 0 if there may be more in the source now, -ENOENT if there was nothing
+ * in the pool and nothing has come back since the last look, -EAGAIN if as much
+ * has gone from here as there was at first, and others were faster to take it, or
+ * it is not in one piece, or -EINTR if a fatal signal is pending.
+ */
+int dma_heap_pool_give_back_one(struct dma_heap_pool *pool,
+				struct dma_heap_pool_search *search)
+{
+	int ret;
+
+	if (search->last)
+		return -EAGAIN;
+
+	if (!dma_heap_pool_trim_one(pool)) {
+		ret = dma_heap_pool_search_wait(pool, search);
+		if (ret)
+			return ret;
+	}
+	dma_heap_pool_search_again(pool, search);
+
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_give_back_one, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_pool_wait_scrubbed - wait until nothing in a pool is dirty
+ * @pool: the pool, which gets no more backings
+ *
+ * Context: Process context, no lock held. May sleep.
+ */
+void dma_heap_pool_wait_scrubbed(struct dma_heap_pool *pool)
+{
+	dma_heap_pool_rush_scrubber(pool);
+	wait_event(pool->others, !dma_heap_pool_dirty(pool));
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_wait_scrubbed, DMA_BUF_HEAP);
+
 int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool)
 {
 	int ret;
+
+	if (pool->source->reserved)
+		return 0;
 
 	pool->shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "dma-heap-pool:%s",
 					pool->name);
@@ -188,6 +365,9 @@ err_free_shrinker:
 
 void dma_heap_pool_reclaim_fini(struct dma_heap_pool *pool)
 {
+	if (pool->source->reserved)
+		return;
+
 	unregister_memory_notifier(&pool->memory_nb);
 	unregister_oom_notifier(&pool->oom_nb);
 	shrinker_free(pool->shrinker);

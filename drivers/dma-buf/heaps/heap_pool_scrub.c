@@ -22,6 +22,7 @@
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <uapi/linux/sched/types.h>
+#include <trace/events/dma_heap.h>
 
 #include "heap_backing.h"
 #include "heap_pool_internal.h"
@@ -38,30 +39,75 @@
 /* The decay need not be more exact than that */
 #define POOL_DECAY_SLACK	(HZ / 20)
 
-/* Scrub chunk by chunk, until @stop says that it is of no use any more */
-bool dma_heap_pool_scrub(struct dma_heap_pool *pool,
-			 struct dma_heap_backing *backing,
-			 bool (*stop)(struct dma_heap_pool *pool))
+/* So much is scrubbed before anybody can stop it */
+#define POOL_PIECE		((unsigned int)SZ_2M)
+
+static int dma_heap_pool_scrub_chunk(struct dma_heap_pool *pool,
+				     struct scatterlist *sg, bool clean,
+				     bool (*stop)(struct dma_heap_pool *pool))
+{
+	unsigned int offset, len;
+	int ret;
+
+	for (offset = 0; offset < sg->length; offset += len) {
+		len = min(sg->length - offset, POOL_PIECE);
+		if (stop && stop(pool))
+			return -EINTR;
+		ret = pool->source->ops->scrub(pool->source,
+					       nth_page(sg_page(sg),
+							offset >> PAGE_SHIFT),
+					       len, clean);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static int dma_heap_pool_scrub_chunks(struct dma_heap_pool *pool,
+				      struct dma_heap_backing *backing,
+				      bool (*stop)(struct dma_heap_pool *pool))
 {
 	struct scatterlist *sg;
-	int i;
+	int i, ret;
 
 	for_each_sgtable_sg(&backing->sgt, sg, i) {
-		if (stop && stop(pool))
-			return false;
-		pool->source->ops->scrub(pool->source, sg_page(sg), sg->length,
-					 backing->noncoherent);
-		cond_resched();
+		ret = dma_heap_pool_scrub_chunk(pool, sg, backing->noncoherent,
+						stop);
+		if (ret)
+			return ret;
 	}
 	backing->scrubbed = true;
 	backing->cleaned = backing->noncoherent || pool->source->uncached;
 
-	return true;
+	return 0;
+}
+
+/*
+ * Scrub piece by piece, until @stop says that it is of no use any more. Returns
+ * 0, -EINTR, or what the source had to complain about.
+ */
+int dma_heap_pool_scrub(struct dma_heap_pool *pool,
+			struct dma_heap_backing *backing,
+			bool (*stop)(struct dma_heap_pool *pool))
+{
+	int ret;
+
+	ret = dma_heap_pool_scrub_chunks(pool, backing, stop);
+	trace_dma_heap_scrub(pool->name, backing->size,
+			     current == pool->scrubber, ret);
+
+	return ret;
 }
 
 static bool dma_heap_pool_must_let_go(struct dma_heap_pool *pool)
 {
 	bool keep;
+
+	/* A reserved source does not take back what is half done */
+	if (pool->source->reserved)
+		return false;
 
 	spin_lock(&pool->lock);
 	keep = dma_heap_pool_may_keep(pool, pool->scrubbing);
@@ -90,48 +136,60 @@ dma_heap_pool_start_scrubbing(struct dma_heap_pool *pool)
 	return backing;
 }
 
-static void dma_heap_pool_wake(struct dma_heap_pool *pool)
+void dma_heap_pool_wake(struct dma_heap_pool *pool)
 {
 	if (wq_has_sleeper(&pool->wait))
 		wake_up_all(&pool->wait);
 }
 
-static void dma_heap_pool_end_scrubbing(struct dma_heap_pool *pool)
+static void dma_heap_pool_end_scrubbing(struct dma_heap_pool *pool, int ret)
 {
 	struct dma_heap_backing *backing = pool->scrubbing;
+	unsigned long pages = backing_pages(backing);
+	bool dropped = false;
 	LIST_HEAD(removed);
 
 	spin_lock(&pool->lock);
 	pool->scrubbing = NULL;
-	if (backing->scrubbed)
-		pool->stats.scrubbed_pages += backing_pages(backing);
+	if (!ret)
+		pool->stats.scrubbed_pages += pages;
 	/* The cap may have come down meanwhile, or memory may be short */
-	if (backing->scrubbed && dma_heap_pool_may_keep(pool, backing)) {
+	if (!ret && dma_heap_pool_may_keep(pool, backing)) {
 		dma_heap_pool_link(pool, backing);
+		dma_heap_pool_pass(pool);
 		dma_heap_pool_make_room(pool, 0, &removed);
 	} else {
-		pool->stats.shrunk_pages += backing_pages(backing);
+		/* A reserved source is not interrupted, but may fail like that */
+		dropped = !ret || (ret == -EINTR && !pool->source->reserved);
 		dma_heap_pool_account(pool, backing, -1);
-		list_add(&backing->in_pool, &removed);
+		if (dropped) {
+			pool->stats.shrunk_pages += pages;
+			dma_heap_pool_let_go(pool, backing, &removed);
+		} else {
+			dma_heap_pool_leak(pool, backing, &removed);
+		}
 	}
 	spin_unlock(&pool->lock);
+	if (dropped)
+		trace_dma_heap_shrink(pool->name, pages);
 
 	dma_heap_pool_release(pool, &removed);
 	/* Somebody may wait for the backing in our hands */
-	dma_heap_pool_wake(pool);
+	dma_heap_pool_wake_others(pool);
 }
 
 /* Returns whether there was something to scrub */
 static bool dma_heap_pool_scrub_next(struct dma_heap_pool *pool)
 {
 	struct dma_heap_backing *backing;
+	int ret;
 
 	backing = dma_heap_pool_start_scrubbing(pool);
 	if (!backing)
 		return false;
 
-	dma_heap_pool_scrub(pool, backing, dma_heap_pool_must_let_go);
-	dma_heap_pool_end_scrubbing(pool);
+	ret = dma_heap_pool_scrub(pool, backing, dma_heap_pool_must_let_go);
+	dma_heap_pool_end_scrubbing(pool, ret);
 
 	return true;
 }
@@ -169,13 +227,18 @@ static unsigned long dma_heap_pool_decay_node(struct dma_heap_pool *pool,
 static unsigned long dma_heap_pool_decay(struct dma_heap_pool *pool)
 {
 	unsigned long next = MAX_SCHEDULE_TIMEOUT;
+	unsigned long before, pages;
 	LIST_HEAD(removed);
 	int nid;
 
 	spin_lock(&pool->lock);
+	before = pool->pages;
 	for_each_node(nid)
 		next = min(next, dma_heap_pool_decay_node(pool, nid, &removed));
+	pages = before - pool->pages;
 	spin_unlock(&pool->lock);
+	if (pages)
+		trace_dma_heap_decay(pool->name, pages);
 
 	dma_heap_pool_release(pool, &removed);
 
@@ -209,7 +272,8 @@ static void dma_heap_pool_calm_down(struct dma_heap_pool *pool)
 		dma_heap_pool_set_policy(pool, SCHED_BATCH);
 }
 
-static bool dma_heap_pool_has_work(struct dma_heap_pool *pool)
+/* Is there anything that has yet to be scrubbed, or is just being? */
+bool dma_heap_pool_dirty(struct dma_heap_pool *pool)
 {
 	bool dirty;
 
@@ -217,7 +281,13 @@ static bool dma_heap_pool_has_work(struct dma_heap_pool *pool)
 	dirty = pool->pages != pool->clean_pages;
 	spin_unlock(&pool->lock);
 
-	return dirty || test_bit(POOL_DECAY_CHANGED, &pool->flags);
+	return dirty;
+}
+
+static bool dma_heap_pool_has_work(struct dma_heap_pool *pool)
+{
+	return dma_heap_pool_dirty(pool) ||
+	       test_bit(POOL_DECAY_CHANGED, &pool->flags);
 }
 
 static enum hrtimer_restart dma_heap_pool_alarm(struct hrtimer *timer)

@@ -12,12 +12,9 @@
 
 #define pr_fmt(fmt) "system_heap: " fmt
 
-#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
-#include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
-#include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -26,9 +23,6 @@
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/swiotlb.h>
 
 #include "heap_backing.h"
 #include "heap_buffer.h"
@@ -136,35 +130,15 @@ static int system_heap_alloc_chunks(struct system_heap *heap, size_t size,
 	return count;
 }
 
-/*
- * To map for a device and unmap again is what the DMA API has to write back
- * cache lines, and to drop them, if the device may write.
- */
-static void system_heap_clean(struct system_heap *heap, struct page *page,
-			      size_t len)
+static int system_heap_scrub(struct dma_heap_source *source,
+			     struct page *page, size_t len, bool clean)
 {
-	enum dma_data_direction dir = heap->source.uncached ?
-				      DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
-	dma_addr_t addr;
-
-	addr = dma_map_page(heap->dev, page, 0, len, dir);
-	if (!WARN_ON_ONCE(dma_mapping_error(heap->dev, addr)))
-		dma_unmap_page(heap->dev, addr, len, dir);
-}
-
-static void system_heap_scrub(struct dma_heap_source *source,
-			      struct page *page, size_t len, bool clean)
-{
-	size_t i;
-
-	if (PageHighMem(page))
-		for (i = 0; i < len >> PAGE_SHIFT; i++)
-			clear_highpage(page + i);
-	else
-		memset(page_address(page), 0, len);
-
+	dma_heap_memory_zero(page, len);
 	if (clean || source->uncached)
-		system_heap_clean(to_system_heap(source), page, len);
+		dma_heap_memory_clean(to_system_heap(source)->dev, page, len,
+				      source->uncached);
+
+	return 0;
 }
 
 static struct dma_heap_backing *
@@ -176,21 +150,15 @@ system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 	LIST_HEAD(chunks);
 	int i, ret;
 
-	/* More would take the machine down before it could fail */
-	if (size > min(heap->limit, (u64)totalram_pages() << PAGE_SHIFT) / 2)
-		return ERR_PTR(-ENOMEM);
-
-	backing = kzalloc(sizeof(*backing), GFP_KERNEL);
-	if (!backing)
-		return ERR_PTR(-ENOMEM);
-
 	ret = system_heap_alloc_chunks(heap, size, &chunks);
 	if (ret < 0)
 		goto err_free_chunks;
 
-	ret = sg_alloc_table(&backing->sgt, ret, GFP_KERNEL);
-	if (ret)
+	backing = dma_heap_backing_alloc(ret);
+	if (!backing) {
+		ret = -ENOMEM;
 		goto err_free_chunks;
+	}
 
 	for_each_sgtable_sg(&backing->sgt, sg, i) {
 		struct page *page = list_first_entry(&chunks, struct page, lru);
@@ -198,7 +166,8 @@ system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 		list_del(&page->lru);
 		sg_set_page(sg, page, page_size(page), 0);
 		if (source->uncached)
-			system_heap_clean(heap, page, page_size(page));
+			dma_heap_memory_clean(heap->dev, page, page_size(page),
+					      true);
 	}
 	backing->size = size;
 	backing->cleaned = source->uncached;
@@ -207,7 +176,6 @@ system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 
 err_free_chunks:
 	system_heap_free_chunks(&chunks);
-	kfree(backing);
 	return ERR_PTR(ret);
 }
 
@@ -220,8 +188,7 @@ static void system_heap_free_backing(struct dma_heap_source *source,
 	for_each_sgtable_sg(&backing->sgt, sg, i)
 		__free_pages(sg_page(sg), get_order(sg->length));
 
-	sg_free_table(&backing->sgt);
-	kfree(backing);
+	dma_heap_backing_free(backing);
 }
 
 static const struct dma_heap_source_ops system_heap_source_ops = {
@@ -230,37 +197,8 @@ static const struct dma_heap_source_ops system_heap_source_ops = {
 	.scrub = system_heap_scrub,
 };
 
-static const struct dma_buf_ops system_heap_buf_ops = {
-	.attach = dma_heap_buffer_attach,
-	.detach = dma_heap_buffer_detach,
-	.map_dma_buf = dma_heap_buffer_map,
-	.unmap_dma_buf = dma_heap_buffer_unmap,
-	.begin_cpu_access = dma_heap_buffer_begin_cpu_access,
-	.end_cpu_access = dma_heap_buffer_end_cpu_access,
-	.begin_cpu_access_partial = dma_heap_buffer_begin_cpu_access_partial,
-	.end_cpu_access_partial = dma_heap_buffer_end_cpu_access_partial,
-	.mmap = dma_heap_buffer_mmap,
-	.vmap = dma_heap_buffer_vmap,
-	.vunmap = dma_heap_buffer_vunmap,
-	.release = dma_heap_buffer_release,
-};
-
-static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
-					    unsigned long len, u32 fd_flags,
-					    u64 heap_flags)
-{
-	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
-
-	exp_info.ops = &system_heap_buf_ops;
-	exp_info.size = len;
-	exp_info.flags = fd_flags;
-
-	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
-				      &exp_info);
-}
-
 static const struct dma_heap_ops system_heap_ops = {
-	.allocate = system_heap_allocate,
+	.allocate = dma_heap_buffer_allocate,
 };
 
 static const struct attribute_group *system_heap_groups[] = {
@@ -298,18 +236,16 @@ static struct system_heap system_heaps[] = {
 	},
 };
 
-/* If even the heap's own device gets copies only, caches cannot be maintained */
-static bool system_heap_possible(struct system_heap *heap)
-{
-	return !heap->source.uncached || !is_swiotlb_force_bounce(heap->dev);
-}
-
 static int __init system_heap_add(struct system_heap *system_heap)
 {
 	struct dma_heap_export_info exp_info = {
 		.name = system_heap->name,
 		.ops = &system_heap_ops,
 		.groups = system_heap_groups,
+		.attrs = system_heap->source.uncached ? DMA_HEAP_UNCACHED : 0,
+		/* More would take the machine down before it could fail */
+		.max_alloc = min(system_heap->limit,
+				 (u64)totalram_pages() << PAGE_SHIFT) / 2,
 	};
 	struct dma_heap_pool *pool;
 	struct dma_heap *heap;
@@ -329,7 +265,8 @@ static int __init system_heap_add(struct system_heap *system_heap)
 
 	system_heap->pool = pool;
 	system_heap->dev = dma_heap_get_dev(heap);
-	if (!system_heap_possible(system_heap)) {
+	if (system_heap->source.uncached &&
+	    !dma_heap_memory_can_clean(system_heap->dev)) {
 		ret = -EOPNOTSUPP;
 		goto err_destroy_heap;
 	}
@@ -350,15 +287,11 @@ err_destroy_pool:
 /* Only a wish: what cannot be had now is allocated when it is needed */
 static void __init system_heap_prefill(struct system_heap *heap)
 {
-	unsigned int i, count;
-	size_t size;
-	char end;
+	unsigned int i;
 	int ret;
 
 	for (i = 0; i < nr_prefill; i++) {
-		ret = -EINVAL;
-		if (sscanf(prefill[i], "%zu:%u%c", &size, &count, &end) == 2)
-			ret = dma_heap_pool_prefill(heap->pool, size, count);
+		ret = dma_heap_pool_prefill_text(heap->pool, prefill[i]);
 		if (ret)
 			pr_err("cannot prefill %s: %pe\n", prefill[i],
 			       ERR_PTR(ret));
