@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DMA-BUF CMA heaps: physically contiguous memory
+ *
+ * One for the default area, and one for every area that the device tree sets
+ * aside and leaves to movable pages meanwhile. The default area has two names:
+ * one that is the same everywhere, and its own, which clients have been looking
+ * for longer.
+ *
+ * To get memory out of an area, pages have to be moved away. The pool saves that,
+ * but must not cost anybody an allocation: when an area has no room, whoever
+ * asks, the pool gives back all it has.
+ *
+ * Devices behind an IOMMU need no buffer in one piece, but large pages in it. For
+ * these there can be another heap of each area, of chunks of one size: that finds
+ * room where there is none for a whole buffer any more.
+ */
+
+#define pr_fmt(fmt) "cma_heap: " fmt
+
+#include <linux/align.h>
+#include <linux/cma.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
+#include <linux/err.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/pfn.h>
+#include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "heap_backing.h"
+#include "heap_buffer.h"
+#include "heap_pool.h"
+
+#define DEFAULT_NAME	"default_cma_region"
+
+/* What CPUs and IOMMUs map as one block, with pages of 4 KiB */
+#define BLOCK			SZ_2M
+
+/* What is configured to be enough for others, in bytes */
+#define CMA_ALIGNMENT		(PAGE_SIZE << CONFIG_CMA_ALIGNMENT)
+
+static unsigned int max_percent = 50;
+module_param(max_percent, uint, 0444);
+MODULE_PARM_DESC(max_percent, "What a pool may hold at first, in percent of the area (default 50)");
+
+static unsigned int chunk_kib;
+module_param(chunk_kib, uint, 0444);
+MODULE_PARM_DESC(chunk_kib, "Have a heap <area>-chunks of each area, too, of chunks of that many KiB (default 0: none)");
+
+/**
+ * struct cma_heap - the heap of an area, whatever names it has
+ * @source: the source, behind the pool
+ * @name: of the pool
+ * @cma: the area
+ * @chunk: bytes of each chunk but the last one, 0 for one chunk only
+ * @shortage: called when the area has no room
+ * @pool: what is allocated from
+ * @dev: device of the first name, for the maintenance of caches
+ */
+struct cma_heap {
+	struct dma_heap_source source;
+	const char *name;
+	struct cma *cma;
+	size_t chunk;
+	struct notifier_block shortage;
+	struct dma_heap_pool *pool;
+	struct device *dev;
+};
+
+static struct cma_heap *to_cma_heap(struct dma_heap_source *source)
+{
+	return container_of(source, struct cma_heap, source);
+}
+
+static struct cma_heap *dev_to_cma_heap(struct device *dev)
+{
+	return to_cma_heap(dma_heap_pool_origin(dev_get_drvdata(dev)));
+}
+
+/* Returns whether all of it is zero, or the task is to end */
+static bool cma_heap_zero(struct page *page, size_t size)
+{
+	size_t done, len;
+
+	for (done = 0; done < size; done += len) {
+		if (fatal_signal_pending(current))
+			return false;
+
+		len = min_t(size_t, size - done, SZ_2M);
+		dma_heap_memory_zero(nth_page(page, done >> PAGE_SHIFT), len);
+		cond_resched();
+	}
+
+	return true;
+}
+
+/*
+ * Whole blocks, if buffers of that size in a row are as close to each other as
+ * without; otherwise the area would have room for fewer of them.
+ */
+static struct page *cma_heap_alloc_pages(struct cma_heap *heap, size_t size)
+{
+	unsigned int order = min(get_order(size), CONFIG_CMA_ALIGNMENT);
+	unsigned int block_order = min(get_order(size), get_order(BLOCK));
+	struct page *page = NULL;
+
+	if (block_order > order &&
+	    ALIGN(size, BLOCK) == ALIGN(size, CMA_ALIGNMENT))
+		page = cma_alloc(heap->cma, PHYS_PFN(size), block_order, true);
+
+	/* Better in small pages than not at all */
+	return page ?: cma_alloc(heap->cma, PHYS_PFN(size), order, true);
+}
+
+static bool cma_heap_alloc_chunk(struct cma_heap *heap, struct scatterlist *sg,
+				 size_t size)
+{
+	struct page *page;
+
+	page = cma_heap_alloc_pages(heap, size);
+	if (!page)
+		return false;
+
+	sg_set_page(sg, page, size, 0);
+
+	return cma_heap_zero(page, size);
+}
+
+/* Not all chunks need to be there */
+static void cma_heap_free_backing(struct dma_heap_source *source,
+				  struct dma_heap_backing *backing)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(&backing->sgt, sg, i)
+		if (sg_page(sg))
+			cma_release(to_cma_heap(source)->cma, sg_page(sg),
+				    PHYS_PFN(sg->length));
+
+	dma_heap_backing_free(backing);
+}
+
+static struct dma_heap_backing *
+cma_heap_alloc_backing(struct dma_heap_source *source, size_t size)
+{
+	struct cma_heap *heap = to_cma_heap(source);
+	size_t chunk = heap->chunk ?: size, left = size;
+	struct dma_heap_backing *backing;
+	struct scatterlist *sg;
+	int i;
+
+	/* Nor has a chunk room for a longer length */
+	if (size > min_t(size_t, cma_get_size(heap->cma), UINT_MAX))
+		return ERR_PTR(-ENOMEM);
+
+	backing = dma_heap_backing_alloc(DIV_ROUND_UP(size, chunk));
+	if (!backing)
+		return ERR_PTR(-ENOMEM);
+
+	for_each_sgtable_sg(&backing->sgt, sg, i) {
+		if (!cma_heap_alloc_chunk(heap, sg, min(left, chunk)))
+			goto err_free_backing;
+		left -= sg->length;
+	}
+	backing->size = size;
+
+	return backing;
+
+err_free_backing:
+	cma_heap_free_backing(source, backing);
+	return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
+}
+
+static int cma_heap_scrub(struct dma_heap_source *source, struct page *page,
+			  size_t len, bool clean)
+{
+	dma_heap_memory_zero(page, len);
+	if (clean)
+		dma_heap_memory_clean(to_cma_heap(source)->dev, page, len,
+				      false);
+
+	return 0;
+}
+
+static const struct dma_heap_source_ops cma_heap_source_ops = {
+	.alloc = cma_heap_alloc_backing,
+	.free = cma_heap_free_backing,
+	.scrub = cma_heap_scrub,
+};
+
+static int cma_heap_shortage(struct notifier_block *nb, unsigned long action,
+			     void *data)
+{
+	struct cma_heap *heap = container_of(nb, struct cma_heap, shortage);
+
+	if (data != heap->cma)
+		return NOTIFY_DONE;
+
+	dma_heap_pool_give_back(heap->pool);
+
+	return NOTIFY_OK;
+}
+
+static const struct dma_heap_ops cma_heap_ops = {
+	.allocate = dma_heap_buffer_allocate,
+};
+
+static ssize_t size_kib_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%lu\n",
+			  cma_get_size(dev_to_cma_heap(dev)->cma) / SZ_1K);
+}
+static DEVICE_ATTR_RO(size_kib);
+
+static struct attribute *cma_heap_attrs[] = {
+	&dev_attr_size_kib.attr,
+	NULL
+};
+
+static const struct attribute_group cma_heap_group = {
+	.name = "cma",
+	.attrs = cma_heap_attrs,
+};
+
+static const struct attribute_group *cma_heap_groups[] = {
+	&dma_heap_pool_group,
+	&cma_heap_group,
+	NULL
+};
+
+/* The pool of an area that gives back when there is a shortage */
+static int __init cma_heap_init_pool(struct cma_heap *heap)
+{
+	struct page *page = pfn_to_page(PHYS_PFN(cma_get_base(heap->cma)));
+	int ret;
+
+	heap->pool = dma_heap_pool_create(heap->name, &heap->source);
+	if (IS_ERR(heap->pool))
+		return PTR_ERR(heap->pool);
+
+	dma_heap_pool_set_node(heap->pool, page_to_nid(page));
+	dma_heap_pool_set_max(heap->pool, mult_frac(cma_get_size(heap->cma),
+						    min(max_percent, 100u),
+						    100));
+
+	heap->shortage.notifier_call = cma_heap_shortage;
+	ret = cma_register_shortage_notifier(&heap->shortage);
+	if (ret)
+		dma_heap_pool_destroy(heap->pool);
+
+	return ret;
+}
+
+static int __init cma_heap_register(struct cma_heap *cma_heap, const char *name)
+{
+	struct dma_heap_export_info exp_info = {
+		.name = name,
+		.ops = &cma_heap_ops,
+		.priv = dma_heap_pool_source(cma_heap->pool),
+		.groups = cma_heap_groups,
+		.attrs = cma_heap->chunk ? 0 : DMA_HEAP_CONTIGUOUS,
+		.max_alloc = cma_get_size(cma_heap->cma),
+	};
+	bool first = !cma_heap->dev;
+	struct dma_heap *heap;
+	int ret;
+
+	heap = dma_heap_create(&exp_info);
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+
+	/* Before anybody can allocate */
+	if (first)
+		cma_heap->dev = dma_heap_get_dev(heap);
+
+	ret = dma_heap_register(heap);
+	if (ret) {
+		if (first)
+			cma_heap->dev = NULL;
+		dma_heap_destroy(heap);
+	}
+
+	return ret;
+}
+
+/* @name has to stay around */
+static int __init cma_heap_add(struct cma *cma, const char *name,
+			       const char *other_name, size_t chunk)
+{
+	struct cma_heap *heap;
+	int ret;
+
+	heap = kzalloc(sizeof(*heap), GFP_KERNEL);
+	if (!heap)
+		return -ENOMEM;
+
+	heap->source.ops = &cma_heap_source_ops;
+	heap->name = name;
+	heap->cma = cma;
+	heap->chunk = chunk;
+	ret = cma_heap_init_pool(heap);
+	if (ret)
+		goto err_free_heap;
+
+	/* One name is better than none, and cannot be taken back */
+	ret = cma_heap_register(heap, name);
+	if (other_name && strcmp(other_name, name) &&
+	    !cma_heap_register(heap, other_name))
+		ret = 0;
+	if (ret)
+		goto err_destroy_pool;
+
+	return 0;
+
+err_destroy_pool:
+	cma_unregister_shortage_notifier(&heap->shortage);
+	dma_heap_pool_destroy(heap->pool);
+err_free_heap:
+	kfree(heap);
+	pr_err("no heap %s: %pe\n", name, ERR_PTR(ret));
+	return ret;
+}
+
+static int __init cma_heap_add_chunks(struct cma *cma)
+{
+	size_t chunk = PAGE_ALIGN((size_t)chunk_kib * SZ_1K);
+	const char *name;
+	int ret;
+
+	name = kasprintf(GFP_KERNEL, "%s-chunks", cma_get_name(cma));
+	if (!name)
+		return -ENOMEM;
+
+	ret = cma_heap_add(cma, name, NULL, chunk);
+	if (ret)
+		kfree(name);
+
+	return ret;
+}
+
+/* All heaps of an area; those that could be had are there to stay */
+static int __init cma_heap_add_area(struct cma *cma, const char *other_name)
+{
+	int ret;
+
+	/* Of an area that could not be set up there is nothing but the name */
+	if (!cma_get_size(cma))
+		return -ENODEV;
+
+	ret = cma_heap_add(cma, cma_get_name(cma), other_name, 0);
+	if (chunk_kib && !cma_heap_add_chunks(cma))
+		ret = 0;
+
+	return ret;
+}
+
+static int __init cma_heap_init(void)
+{
+	struct cma *default_cma = dev_get_cma_area(NULL), *cma;
+	int ret = -ENODEV;
+	bool any = false;
+	unsigned int i;
+
+	if (default_cma) {
+		ret = cma_heap_add_area(default_cma, DEFAULT_NAME);
+		any |= !ret;
+	}
+
+	for (i = 0; (cma = dma_contiguous_get_area_by_idx(i)); i++) {
+		if (cma == default_cma)
+			continue;
+		ret = cma_heap_add_area(cma, NULL);
+		any |= !ret;
+	}
+
+	/* Nothing can be taken back once one heap is there */
+	return any ? 0 : ret;
+}
+module_init(cma_heap_init);
+
+MODULE_DESCRIPTION("DMA-BUF heaps of contiguous memory");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF_HEAP);
