@@ -359,49 +359,56 @@ static void dma_heap_test_full(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_heaps(test, first), MAX_HEAPS);
 }
 
-/* All allocations on the way to a heap fail once, and nothing of it is left */
-static void dma_heap_test_add_faults(struct kunit *test)
+/* What is there when the heap that is tried is not */
+struct without_heap {
+	struct dma_heap *other;
+	unsigned int heaps;
+	dev_t next_devt;
+};
+
+static bool try_add(struct kunit *test, void *data, bool *taken)
 {
 	const struct dma_heap_export_info exp_info = {
 		.name = NAME,
 		.ops = &mock_heap_ops,
 	};
-	struct dma_heap *other = mock_heap_add(test, NAME "2");
-	unsigned int present = count_heaps(test, other);
-	struct dma_heap *heap = mock_heap_add(test, NAME);
-	dev_t next_devt = dma_heap_get_dev(heap)->devt;
-	unsigned int n, failed = 0;
-	bool taken;
+	const struct without_heap *without = data;
+	struct dma_heap *heap = dma_heap_add(&exp_info);
 
+	*taken = heap_test_fault_taken();
+
+	/* Some allocations can be done without, such as for uevents */
+	if (IS_ERR(heap)) {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_PTR_EQ(test, heap, ERR_PTR(-ENOMEM));
+		KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
+	} else {
+		/* No minor got lost either */
+		KUNIT_EXPECT_EQ(test, dma_heap_get_dev(heap)->devt,
+				without->next_devt);
+		dma_heap_del(heap);
+	}
+	KUNIT_EXPECT_EQ(test, count_heaps(test, without->other),
+			without->heaps);
+
+	return IS_ERR(heap);
+}
+
+/* All allocations on the way to a heap fail once, and nothing of it is left */
+static void dma_heap_test_add_faults(struct kunit *test)
+{
+	struct without_heap without = {};
+	struct dma_heap *heap;
+
+	without.other = mock_heap_add(test, NAME "2");
+	without.heaps = count_heaps(test, without.other);
+	heap = mock_heap_add(test, NAME);
+	without.next_devt = dma_heap_get_dev(heap)->devt;
 	heap_test_del(test, heap);
 	heap_test_faults_init(test);
 
-	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
-		heap_test_fault_arm(n);
-		heap = dma_heap_add(&exp_info);
-		taken = heap_test_fault_taken();
-
-		/* Some allocations can be done without, such as for uevents */
-		if (IS_ERR(heap)) {
-			KUNIT_ASSERT_TRUE(test, taken);
-			KUNIT_EXPECT_PTR_EQ(test, heap, ERR_PTR(-ENOMEM));
-			KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
-			failed++;
-		} else {
-			/* No minor got lost either */
-			KUNIT_EXPECT_EQ(test, dma_heap_get_dev(heap)->devt,
-					next_devt);
-			dma_heap_del(heap);
-		}
-		KUNIT_EXPECT_EQ(test, count_heaps(test, other), present);
-
-		if (!taken)
-			break;
-	}
-
-	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
 	/* At least the heap, its name, its minor and its device */
-	KUNIT_EXPECT_GE(test, failed, 4);
+	heap_test_sweep_faults(test, try_add, &without, 4);
 }
 
 static void dma_heap_test_refs(struct kunit *test)

@@ -255,40 +255,35 @@ static void buffer_test_source_error(struct kunit *test)
 }
 
 /* Also when the dma-buf core fails, the source gets back what it gave */
-static void buffer_test_export_faults(struct kunit *test)
+static bool try_export(struct kunit *test, void *data, bool *taken)
 {
 	struct buffer_test *ctx = test->priv;
-	unsigned int n, after_source = 0;
-	struct dma_buf *dmabuf;
-	bool taken;
+	unsigned int allocated = ctx->source.allocated;
+	struct dma_buf *dmabuf = buffer_try_alloc(ctx);
+	bool after_source = false;
 
+	*taken = heap_test_fault_taken();
+
+	if (!IS_ERR(dmabuf)) {
+		KUNIT_EXPECT_EQ(test, ctx->source.allocated,
+				ctx->source.freed + 1);
+		buffer_put(dmabuf);
+	} else {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-ENOMEM));
+		after_source = ctx->source.allocated > allocated;
+	}
+	KUNIT_EXPECT_EQ(test, ctx->source.allocated, ctx->source.freed);
+
+	return after_source;
+}
+
+static void buffer_test_export_faults(struct kunit *test)
+{
 	heap_test_faults_init(test);
 
-	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
-		unsigned int allocated = ctx->source.allocated;
-
-		heap_test_fault_arm(n);
-		dmabuf = buffer_try_alloc(ctx);
-		taken = heap_test_fault_taken();
-
-		if (!IS_ERR(dmabuf)) {
-			KUNIT_EXPECT_EQ(test, ctx->source.allocated,
-					ctx->source.freed + 1);
-			buffer_put(dmabuf);
-		} else {
-			KUNIT_ASSERT_TRUE(test, taken);
-			KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-ENOMEM));
-			after_source += ctx->source.allocated > allocated;
-		}
-		KUNIT_EXPECT_EQ(test, ctx->source.allocated, ctx->source.freed);
-
-		if (!taken)
-			break;
-	}
-
-	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
 	/* The inode, the file and the dma_buf */
-	KUNIT_EXPECT_GE(test, after_source, 3);
+	heap_test_sweep_faults(test, try_export, NULL, 3);
 }
 
 static void buffer_test_attach(struct kunit *test)
@@ -314,44 +309,42 @@ static void buffer_test_attach(struct kunit *test)
 }
 
 /* A buffer somebody could not attach to is as it was */
+static bool try_attach(struct kunit *test, void *data, bool *taken)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *dmabuf = data;
+
+	attachment = dma_buf_attach(dmabuf, ctx->dev[0]);
+	*taken = heap_test_fault_taken();
+
+	/* A debugging facility can do without its allocation */
+	if (!IS_ERR(attachment)) {
+		dma_buf_detach(dmabuf, attachment);
+	} else {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_PTR_EQ(test, attachment, ERR_PTR(-ENOMEM));
+	}
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, DMA_TO_DEVICE),
+			0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&dmabuf->attachments));
+
+	return IS_ERR(attachment);
+}
+
 static void buffer_test_attach_faults(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
 	static const u8 orders[MANY_CHUNKS];
-	struct dma_buf_attachment *attachment;
 	struct dma_buf *dmabuf;
-	unsigned int n, failed = 0;
-	bool taken;
 
 	ctx->source.orders = orders;
 	ctx->source.count = MANY_CHUNKS;
 	dmabuf = buffer_alloc(test);
 	heap_test_faults_init(test);
 
-	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
-		heap_test_fault_arm(n);
-		attachment = dma_buf_attach(dmabuf, ctx->dev[0]);
-		taken = heap_test_fault_taken();
-
-		/* A debugging facility can do without its allocation */
-		if (!IS_ERR(attachment)) {
-			dma_buf_detach(dmabuf, attachment);
-		} else {
-			KUNIT_ASSERT_TRUE(test, taken);
-			KUNIT_EXPECT_PTR_EQ(test, attachment, ERR_PTR(-ENOMEM));
-			failed++;
-		}
-		KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf,
-							       DMA_TO_DEVICE), 0);
-		KUNIT_EXPECT_TRUE(test, list_empty(&dmabuf->attachments));
-
-		if (!taken)
-			break;
-	}
-
-	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
 	/* The core's and our attachment, and the last piece of the table */
-	KUNIT_EXPECT_GE(test, failed, 3);
+	heap_test_sweep_faults(test, try_attach, dmabuf, 3);
 }
 
 static void buffer_test_map(struct kunit *test)
@@ -834,40 +827,35 @@ static void exporter_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	dma_resv_unlock(dmabuf->resv);
 }
 
+static bool try_vmap(struct kunit *test, void *data, bool *taken)
+{
+	struct dma_buf *dmabuf = data;
+	struct iosys_map map = {};
+	int ret = exporter_vmap(dmabuf, &map);
+
+	*taken = heap_test_fault_taken();
+
+	if (!ret) {
+		exporter_vunmap(dmabuf, &map);
+	} else {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	}
+	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&map));
+	cpu_access_begin(test, dmabuf, DMA_BIDIRECTIONAL);
+	cpu_access_end(test, dmabuf, DMA_BIDIRECTIONAL);
+
+	return ret;
+}
+
 static void buffer_test_vmap_faults(struct kunit *test)
 {
 	struct dma_buf *dmabuf = buffer_alloc(test);
-	struct iosys_map map = {};
-	unsigned int n, failed = 0;
-	bool taken;
-	int ret;
 
 	heap_test_faults_init(test);
 
-	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
-		heap_test_fault_arm(n);
-		ret = exporter_vmap(dmabuf, &map);
-		taken = heap_test_fault_taken();
-
-		if (!ret) {
-			exporter_vunmap(dmabuf, &map);
-			KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&map));
-		} else {
-			KUNIT_ASSERT_TRUE(test, taken);
-			KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
-			KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&map));
-			failed++;
-		}
-		cpu_access_begin(test, dmabuf, DMA_BIDIRECTIONAL);
-		cpu_access_end(test, dmabuf, DMA_BIDIRECTIONAL);
-
-		if (!taken)
-			break;
-	}
-
-	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
 	/* The array of pages and the area */
-	KUNIT_EXPECT_GE(test, failed, 2);
+	heap_test_sweep_faults(test, try_vmap, dmabuf, 2);
 }
 
 #define RACE_ROUNDS	2000

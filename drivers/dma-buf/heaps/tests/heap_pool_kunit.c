@@ -2,29 +2,21 @@
 /*
  * KUnit suite of the pool of DMA-BUF heaps
  *
- * The pool stands in front of a mock source that knows of every backing where
- * it is, and that can stop the scrubber in the middle of its work. So what is
- * dirty, what is clean and what the scrubber has in its hands is up to the
- * test. Where time matters the tests wait for what has to happen, and if the
- * machine was too slow to tell they try again.
+ * What is dirty, what is clean and what the scrubber has in its hands is up to
+ * the test, see heap_test_source.h. Where time matters the tests wait for what has
+ * to happen, and if the machine was too slow to tell they try again.
  */
 
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
-#include <linux/highmem.h>
 #include <linux/iopoll.h>
 #include <linux/jiffies.h>
-#include <linux/list.h>
-#include <linux/lockdep.h>
-#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
-#include <linux/percpu.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -32,12 +24,7 @@
 #include <linux/shrinker.h>
 #include <linux/signal.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <linux/string.h>
 #include <linux/topology.h>
-#include <linux/vmstat.h>
-#include <linux/wait.h>
 
 #include <kunit/resource.h>
 #include <kunit/test.h>
@@ -45,9 +32,7 @@
 #include "../heap_backing.h"
 #include "../heap_pool.h"
 #include "heap_test_helpers.h"
-
-/* How long to wait for what has to happen; shorter than the default decay */
-#define PATIENCE_US	(20 * USEC_PER_SEC)
+#include "heap_test_source.h"
 
 /* How often to try what a slow machine may spoil */
 #define TRIES		10
@@ -57,713 +42,6 @@
 #define DEBT_PAGES	PHYS_PFN(SZ_64K)
 #define HURRY_PAGES	PHYS_PFN(SZ_64K)
 #define PRESSURE	HZ
-
-/* What users of a backing leave in it */
-#define DIRT		0xa5
-
-/* Not the size of anything else */
-#define DECOY_PAGES	1
-
-/**
- * struct mock_backing - a backing, known for longer than it lives
- * @base: what the pool knows
- * @mock: source it comes from
- * @in_mock: entry in one of its lists
- * @pages: its size
- * @live: not given back yet
- * @used: somebody has it
- * @dirty: somebody had it
- * @scrubbed: bytes scrubbed since it was last used
- * @cleaned: bytes of these whose cache lines were to be cleaned, too
- * @gone: that many were given back before and with it, 0 if it was not
- */
-struct mock_backing {
-	struct dma_heap_backing base;
-	struct mock_source *mock;
-	struct list_head in_mock;
-	unsigned int pages;
-	bool live;
-	bool used;
-	bool dirty;
-	size_t scrubbed;
-	size_t cleaned;
-	unsigned int gone;
-};
-
-/**
- * struct mock_counts - what a mock source has seen
- * @calls: how often alloc was called
- * @freed: how many backings were given back
- * @allocated_pages: pages handed out
- * @freed_pages: pages taken back
- * @used_pages: pages of those somebody has
- * @by_scrubber: pages the scrubber scrubbed
- * @by_others: pages somebody else scrubbed
- * @policy: how the scrubber was scheduled when it scrubbed last
- * @errors: calls that should not have been
- */
-struct mock_counts {
-	unsigned int calls;
-	unsigned int freed;
-	unsigned long allocated_pages;
-	unsigned long freed_pages;
-	unsigned long used_pages;
-	unsigned long by_scrubber;
-	unsigned long by_others;
-	unsigned int policy;
-	unsigned int errors;
-};
-
-/**
- * struct mock_source - memory from the page allocator, with all known about it
- * @base: what the pool knows
- * @pool: the pool in front of it, as a source
- * @gate: where the scrubber waits
- * @hold: have the scrubber wait before the next chunk
- * @held: it does
- * @lock: protects all that follows
- * @ret: errno to fail with
- * @fail_at: which call, counted from 1, is to fail with -ENOMEM
- * @live: backings that were not given back yet
- * @gone: those that were
- * @counts: what was seen
- */
-struct mock_source {
-	struct dma_heap_source base;
-	struct dma_heap_source *pool;
-	wait_queue_head_t gate;
-	bool hold;
-	bool held;
-
-	spinlock_t lock;	/* see above */
-	int ret;
-	unsigned int fail_at;
-	struct list_head live;
-	struct list_head gone;
-	struct mock_counts counts;
-};
-
-static struct mock_source *to_mock_source(struct dma_heap_source *source)
-{
-	return container_of(source, struct mock_source, base);
-}
-
-static struct mock_backing *to_mock_backing(struct dma_heap_backing *backing)
-{
-	return container_of(backing, struct mock_backing, base);
-}
-
-/* The first chunk is half of it, the second one half of the rest... */
-static unsigned int mock_chunk_order(unsigned int pages)
-{
-	return ilog2(DIV_ROUND_UP(pages, 2));
-}
-
-static unsigned int mock_count_chunks(unsigned int pages)
-{
-	unsigned int count = 0;
-
-	for (; pages; pages -= 1 << mock_chunk_order(pages))
-		count++;
-
-	return count;
-}
-
-static int mock_alloc_pages(struct sg_table *sgt, unsigned int pages)
-{
-	struct scatterlist *sg;
-	int i, ret;
-
-	ret = sg_alloc_table(sgt, mock_count_chunks(pages), GFP_KERNEL);
-	if (ret)
-		return ret;
-
-	for_each_sgtable_sg(sgt, sg, i) {
-		unsigned int order = mock_chunk_order(pages);
-		struct page *page;
-
-		page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
-		if (!page) {
-			heap_test_free_pages(sgt);
-			return -ENOMEM;
-		}
-		sg_set_page(sg, page, PAGE_SIZE << order, 0);
-		pages -= 1 << order;
-	}
-
-	return 0;
-}
-
-static int mock_count_call(struct mock_source *mock)
-{
-	int ret;
-
-	spin_lock(&mock->lock);
-	ret = ++mock->counts.calls == mock->fail_at ? -ENOMEM : mock->ret;
-	spin_unlock(&mock->lock);
-
-	return ret;
-}
-
-static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source,
-						  size_t size)
-{
-	struct mock_source *mock = to_mock_source(source);
-	struct mock_backing *backing;
-	int ret;
-
-	might_sleep();
-	ret = mock_count_call(mock);
-	if (ret)
-		return ERR_PTR(ret);
-
-	if (!size || !PAGE_ALIGNED(size))
-		return ERR_PTR(-ERANGE);
-
-	backing = kzalloc(sizeof(*backing), GFP_KERNEL);
-	if (!backing)
-		return ERR_PTR(-ENOMEM);
-
-	ret = mock_alloc_pages(&backing->base.sgt, PHYS_PFN(size));
-	if (ret) {
-		kfree(backing);
-		return ERR_PTR(ret);
-	}
-
-	backing->base.size = size;
-	backing->base.cleaned = source->uncached;
-	backing->mock = mock;
-	backing->pages = PHYS_PFN(size);
-	backing->live = true;
-
-	spin_lock(&mock->lock);
-	list_add(&backing->in_mock, &mock->live);
-	mock->counts.allocated_pages += backing->pages;
-	spin_unlock(&mock->lock);
-
-	return &backing->base;
-}
-
-static bool mock_take_back(struct mock_source *mock,
-			   struct mock_backing *backing)
-{
-	bool ours;
-
-	spin_lock(&mock->lock);
-	ours = backing->live && !backing->used;
-	if (ours) {
-		list_move(&backing->in_mock, &mock->gone);
-		backing->live = false;
-		backing->gone = ++mock->counts.freed;
-		mock->counts.freed_pages += backing->pages;
-	} else {
-		mock->counts.errors++;
-	}
-	spin_unlock(&mock->lock);
-
-	return ours;
-}
-
-/* The struct stays, to be known if it is given back twice */
-static void mock_source_free(struct dma_heap_source *source,
-			     struct dma_heap_backing *base)
-{
-	struct mock_source *mock = to_mock_source(source);
-	struct mock_backing *backing = to_mock_backing(base);
-
-	might_sleep();
-	if (!mock_take_back(mock, backing))
-		return;
-
-	heap_test_free_pages(&base->sgt);
-	memset(base, 0x6b, sizeof(*base));
-}
-
-static bool mock_has_chunk(struct mock_backing *backing, struct page *page,
-			   size_t len)
-{
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sgtable_sg(&backing->base.sgt, sg, i)
-		if (sg_page(sg) == page)
-			return sg->length == len;
-
-	return false;
-}
-
-static bool mock_is_scrubber(void)
-{
-	return strstarts(current->comm, "dma_heap_scrub");
-}
-
-/* Whatever is scrubbed is a chunk of a backing that nobody uses */
-static struct mock_backing *mock_find_chunk(struct mock_source *mock,
-					    struct page *page, size_t len)
-{
-	struct mock_backing *backing;
-
-	lockdep_assert_held(&mock->lock);
-
-	list_for_each_entry(backing, &mock->live, in_mock)
-		if (!backing->used && mock_has_chunk(backing, page, len))
-			return backing;
-
-	return NULL;
-}
-
-static void mock_count_scrub(struct mock_source *mock, struct page *page,
-			     size_t len, bool clean)
-{
-	struct mock_backing *backing;
-
-	spin_lock(&mock->lock);
-	if (mock_is_scrubber()) {
-		mock->counts.by_scrubber += PHYS_PFN(len);
-		mock->counts.policy = current->policy;
-	} else {
-		mock->counts.by_others += PHYS_PFN(len);
-	}
-
-	backing = mock_find_chunk(mock, page, len);
-	if (backing) {
-		backing->scrubbed += len;
-		backing->cleaned += clean ? len : 0;
-	} else {
-		mock->counts.errors++;
-	}
-	spin_unlock(&mock->lock);
-}
-
-static void mock_zero(struct page *page, size_t len)
-{
-	unsigned int i;
-
-	for (i = 0; i < PHYS_PFN(len); i++)
-		clear_highpage(page + i);
-}
-
-static void mock_source_scrub(struct dma_heap_source *source, struct page *page,
-			      size_t len, bool clean)
-{
-	struct mock_source *mock = to_mock_source(source);
-
-	might_sleep();
-	if (mock_is_scrubber() && READ_ONCE(mock->hold)) {
-		WRITE_ONCE(mock->held, true);
-		wait_event(mock->gate, !READ_ONCE(mock->hold));
-		WRITE_ONCE(mock->held, false);
-	}
-	mock_count_scrub(mock, page, len, clean);
-	mock_zero(page, len);
-}
-
-static const struct dma_heap_source_ops mock_source_ops = {
-	.alloc = mock_source_alloc,
-	.free = mock_source_free,
-	.scrub = mock_source_scrub,
-};
-
-static void mock_source_init(struct mock_source *mock)
-{
-	mock->base.ops = &mock_source_ops;
-	init_waitqueue_head(&mock->gate);
-	spin_lock_init(&mock->lock);
-	INIT_LIST_HEAD(&mock->live);
-	INIT_LIST_HEAD(&mock->gone);
-}
-
-/* The counters, while others may be at work */
-static struct mock_counts mock_counts(struct mock_source *mock)
-{
-	struct mock_counts counts;
-
-	spin_lock(&mock->lock);
-	counts = mock->counts;
-	spin_unlock(&mock->lock);
-
-	return counts;
-}
-
-#define SEEN(ctx, name)	(mock_counts(&(ctx)->mock).name)
-
-static unsigned int when_gone(struct mock_backing *backing)
-{
-	unsigned int gone;
-
-	spin_lock(&backing->mock->lock);
-	gone = backing->gone;
-	spin_unlock(&backing->mock->lock);
-
-	return gone;
-}
-
-static void mock_open_gate(struct mock_source *mock)
-{
-	WRITE_ONCE(mock->hold, false);
-	wake_up(&mock->gate);
-}
-
-/* Its first byte is @value, and each is like the next one */
-static bool page_holds(const u8 *vaddr, u8 value)
-{
-	return *vaddr == value && !memcmp(vaddr, vaddr + 1, PAGE_SIZE - 1);
-}
-
-/* Each page has @value in all its bytes */
-static bool backing_holds(struct mock_backing *backing, u8 value)
-{
-	struct sg_page_iter piter;
-
-	for_each_sgtable_page(&backing->base.sgt, &piter, 0) {
-		void *vaddr = kmap_local_page(sg_page_iter_page(&piter));
-		bool holds = page_holds(vaddr, value);
-
-		kunmap_local(vaddr);
-		if (!holds)
-			return false;
-	}
-
-	return true;
-}
-
-static void backing_fill(struct mock_backing *backing, u8 value)
-{
-	struct sg_page_iter piter;
-
-	for_each_sgtable_page(&backing->base.sgt, &piter, 0) {
-		void *vaddr = kmap_local_page(sg_page_iter_page(&piter));
-
-		memset(vaddr, value, PAGE_SIZE);
-		kunmap_local(vaddr);
-	}
-}
-
-static const char *backing_wrong(const struct mock_backing *backing)
-{
-	lockdep_assert_held(&backing->mock->lock);
-
-	if (!backing->live)
-		return "has been given back";
-	if (backing->used)
-		return "belongs to somebody else";
-	if (backing->dirty && backing->scrubbed != backing->base.size)
-		return "was not scrubbed once";
-	if (backing->base.cleaned && !backing->mock->base.uncached &&
-	    backing->cleaned != backing->base.size)
-		return "is not cleaned as it claims";
-
-	return NULL;
-}
-
-static const char *backing_mark_used(struct mock_backing *backing)
-{
-	struct mock_source *mock = backing->mock;
-	const char *wrong;
-
-	spin_lock(&mock->lock);
-	wrong = backing_wrong(backing);
-	if (!wrong) {
-		backing->used = true;
-		backing->dirty = true;
-		backing->scrubbed = 0;
-		backing->cleaned = 0;
-		mock->counts.used_pages += backing->pages;
-	}
-	spin_unlock(&mock->lock);
-
-	return wrong;
-}
-
-/* Begin to use what the pool gave. Returns what is wrong with it, or NULL */
-static const char *backing_use(struct mock_backing *backing,
-			       unsigned int pages, u8 value)
-{
-	const char *wrong = backing_mark_used(backing);
-
-	if (wrong)
-		return wrong;
-	if (backing->pages != pages || backing->base.size != PFN_PHYS(pages))
-		return "has another size";
-	if (!backing_holds(backing, 0))
-		return "is not zero";
-
-	backing_fill(backing, value);
-
-	return NULL;
-}
-
-/* Give back to the pool what was used */
-static void backing_put(struct mock_backing *backing)
-{
-	struct mock_source *mock = backing->mock;
-
-	spin_lock(&mock->lock);
-	backing->used = false;
-	mock->counts.used_pages -= backing->pages;
-	spin_unlock(&mock->lock);
-
-	mock->pool->ops->free(mock->pool, &backing->base);
-}
-
-KUNIT_DEFINE_ACTION_WRAPPER(backing_put_wrapper, backing_put,
-			    struct mock_backing *);
-
-/**
- * struct pool_test - what every test starts with
- * @test: the test
- * @mock: the mock source
- * @pool: a pool in front of it, NULL once it was destroyed
- * @reclaimable: NR_KERNEL_MISC_RECLAIMABLE before there was the pool
- */
-struct pool_test {
-	struct kunit *test;
-	struct mock_source mock;
-	struct dma_heap_pool *pool;
-	long reclaimable;
-};
-
-/* NR_KERNEL_MISC_RECLAIMABLE, with what CPUs have not added to it yet */
-static long reclaimable_pages(void)
-{
-	long pages = global_node_page_state(NR_KERNEL_MISC_RECLAIMABLE);
-	int nid, cpu;
-
-	for_each_online_node(nid) {
-		struct per_cpu_nodestat __percpu *stats =
-			NODE_DATA(nid)->per_cpu_nodestats;
-
-		for_each_online_cpu(cpu) {
-			s8 *diff = per_cpu_ptr(stats, cpu)->vm_node_stat_diff;
-
-			pages += READ_ONCE(diff[NR_KERNEL_MISC_RECLAIMABLE]);
-		}
-	}
-
-	return pages;
-}
-
-/* A CPU may be about to add; but then the number is there in the end */
-static void expect_reclaimable(struct pool_test *ctx, long pages)
-{
-	long now;
-
-	read_poll_timeout(reclaimable_pages, now,
-			  now == ctx->reclaimable + pages, 1000,
-			  PATIENCE_US / 10, false);
-	KUNIT_EXPECT_EQ(ctx->test, now, ctx->reclaimable + pages);
-}
-
-static void pool_destroy(struct pool_test *ctx)
-{
-	mock_open_gate(&ctx->mock);
-	dma_heap_pool_destroy(ctx->pool);
-	ctx->pool = NULL;
-}
-
-KUNIT_DEFINE_ACTION_WRAPPER(pool_destroy_wrapper, pool_destroy,
-			    struct pool_test *);
-
-/* With the pool everything has gone */
-static void pool_test_expect_nothing(void *data)
-{
-	struct mock_backing *backing, *next;
-	struct pool_test *ctx = data;
-
-	KUNIT_EXPECT_EQ(ctx->test, SEEN(ctx, errors), 0);
-	KUNIT_EXPECT_EQ(ctx->test, SEEN(ctx, freed_pages),
-			SEEN(ctx, allocated_pages));
-	expect_reclaimable(ctx, 0);
-
-	list_for_each_entry_safe(backing, next, &ctx->mock.gone, in_mock)
-		kfree(backing);
-}
-
-static int pool_create(struct pool_test *ctx)
-{
-	ctx->pool = dma_heap_pool_create("kunit", &ctx->mock.base);
-	if (IS_ERR(ctx->pool))
-		return PTR_ERR(ctx->pool);
-
-	ctx->mock.pool = dma_heap_pool_source(ctx->pool);
-
-	return kunit_add_action_or_reset(ctx->test, pool_destroy_wrapper, ctx);
-}
-
-static int pool_test_init(struct kunit *test)
-{
-	struct pool_test *ctx;
-	int ret;
-
-	ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
-	if (!ctx)
-		return -ENOMEM;
-
-	/* What is freed on a node is found there */
-	set_cpus_allowed_ptr(current, cpumask_of_node(numa_node_id()));
-
-	ctx->test = test;
-	mock_source_init(&ctx->mock);
-	ctx->reclaimable = reclaimable_pages();
-	ret = kunit_add_action_or_reset(test, pool_test_expect_nothing, ctx);
-	if (ret)
-		return ret;
-
-	ret = pool_create(ctx);
-	if (ret)
-		return ret;
-
-	test->priv = ctx;
-
-	return 0;
-}
-
-static struct dma_heap_pool_stats pool_stats(struct pool_test *ctx)
-{
-	struct dma_heap_pool_stats stats;
-
-	dma_heap_pool_get_stats(ctx->pool, &stats);
-
-	return stats;
-}
-
-#define STAT(ctx, name)	(pool_stats(ctx).name)
-
-static unsigned long pool_pages(struct pool_test *ctx)
-{
-	struct dma_heap_pool_stats stats = pool_stats(ctx);
-
-	return stats.clean_pages + stats.dirty_pages;
-}
-
-/* What the pool counted is what the source saw */
-static bool pool_is_balanced(struct pool_test *ctx)
-{
-	struct dma_heap_pool_stats stats = pool_stats(ctx);
-	struct mock_counts seen = mock_counts(&ctx->mock);
-	unsigned long pages = stats.clean_pages + stats.dirty_pages;
-
-	return seen.allocated_pages == seen.freed_pages + seen.used_pages + pages &&
-	       seen.freed_pages == stats.evicted_pages + stats.decayed_pages +
-				   stats.shrunk_pages &&
-	       seen.by_scrubber == stats.scrubbed_pages &&
-	       seen.by_others == stats.paid_pages;
-}
-
-static bool reclaimable_is_exact(struct pool_test *ctx)
-{
-	return reclaimable_pages() == ctx->reclaimable + pool_pages(ctx);
-}
-
-/* Whatever the test was about, nothing is lost and nothing counted twice */
-static void pool_test_exit(struct kunit *test)
-{
-	struct pool_test *ctx = test->priv;
-	bool balanced, exact;
-
-	/* Who failed has told us, and may have left anything */
-	if (!ctx || !ctx->pool || READ_ONCE(test->status) == KUNIT_FAILURE)
-		return;
-
-	mock_open_gate(&ctx->mock);
-	read_poll_timeout(pool_is_balanced, balanced, balanced, 1000,
-			  PATIENCE_US, false, ctx);
-	KUNIT_EXPECT_TRUE(test, balanced);
-	read_poll_timeout(reclaimable_is_exact, exact, exact, 1000,
-			  PATIENCE_US / 10, false, ctx);
-	KUNIT_EXPECT_TRUE(test, exact);
-}
-
-static struct dma_heap_backing *pool_try_get(struct pool_test *ctx,
-					     unsigned int pages)
-{
-	struct dma_heap_source *source = ctx->mock.pool;
-
-	return source->ops->alloc(source, PFN_PHYS(pages));
-}
-
-/* Allocate, check what is there, and make it dirty */
-static struct mock_backing *pool_get(struct pool_test *ctx, unsigned int pages)
-{
-	struct dma_heap_backing *base = pool_try_get(ctx, pages);
-	struct kunit *test = ctx->test;
-	struct mock_backing *backing;
-	const char *wrong;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, base);
-	backing = to_mock_backing(base);
-	wrong = backing_use(backing, pages, DIRT);
-	if (wrong)
-		KUNIT_FAIL_AND_ABORT(test, "backing of %u pages %s", pages,
-				     wrong);
-	KUNIT_ASSERT_EQ(test, kunit_add_action(test, backing_put_wrapper,
-					       backing), 0);
-
-	return backing;
-}
-
-static void pool_put(struct pool_test *ctx, struct mock_backing *backing)
-{
-	kunit_release_action(ctx->test, backing_put_wrapper, backing);
-}
-
-static bool pool_is_scrubbed(struct pool_test *ctx)
-{
-	return !STAT(ctx, dirty_pages) && pool_is_balanced(ctx);
-}
-
-/* Wait until all is clean that is in the pool, and all given back that is not */
-static void pool_wait_scrubbed(struct pool_test *ctx)
-{
-	bool scrubbed;
-
-	read_poll_timeout(pool_is_scrubbed, scrubbed, scrubbed, 1000,
-			  PATIENCE_US, false, ctx);
-	KUNIT_ASSERT_EQ(ctx->test, STAT(ctx, dirty_pages), 0);
-	KUNIT_ASSERT_TRUE(ctx->test, scrubbed);
-}
-
-static void pool_wait_pages(struct pool_test *ctx, unsigned long expected)
-{
-	unsigned long pages;
-
-	read_poll_timeout(pool_pages, pages,
-			  pages == expected && pool_is_balanced(ctx), 1000,
-			  PATIENCE_US, false, ctx);
-	KUNIT_ASSERT_EQ(ctx->test, pages, expected);
-	KUNIT_ASSERT_TRUE(ctx->test, pool_is_balanced(ctx));
-}
-
-static struct mock_backing *pool_put_clean(struct pool_test *ctx,
-					   struct mock_backing *backing)
-{
-	pool_put(ctx, backing);
-	pool_wait_scrubbed(ctx);
-
-	return backing;
-}
-
-/*
- * Have the scrubber work on a backing of DECOY_PAGES that it does not get done,
- * so that all else stays as dirty as it is
- */
-static void pool_hold_scrubber(struct pool_test *ctx)
-{
-	struct mock_backing *decoy = pool_get(ctx, DECOY_PAGES);
-	bool held;
-
-	WRITE_ONCE(ctx->mock.hold, true);
-	pool_put(ctx, decoy);
-	read_poll_timeout(READ_ONCE, held, held, 1000, PATIENCE_US, false,
-			  ctx->mock.held);
-	KUNIT_ASSERT_TRUE(ctx->test, held);
-}
-
-static void pool_release_scrubber(struct pool_test *ctx)
-{
-	mock_open_gate(&ctx->mock);
-	pool_wait_scrubbed(ctx);
-}
 
 static unsigned long pool_count(struct pool_test *ctx)
 {
@@ -1521,33 +799,30 @@ static void pool_test_no_alloc(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, heap_test_fault_taken());
 }
 
-static void pool_test_create_faults(struct kunit *test)
+static bool try_create(struct kunit *test, void *data, bool *taken)
 {
 	struct pool_test *ctx = test->priv;
-	unsigned int n, failed = 0;
 	struct dma_heap_pool *pool;
-	bool taken;
 
+	pool = dma_heap_pool_create("kunit-fault", &ctx->mock.base);
+	*taken = heap_test_fault_taken();
+
+	if (!IS_ERR(pool)) {
+		dma_heap_pool_destroy(pool);
+	} else {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_PTR_EQ(test, pool, ERR_PTR(-ENOMEM));
+	}
+
+	return IS_ERR(pool);
+}
+
+static void pool_test_create_faults(struct kunit *test)
+{
 	heap_test_faults_init(test);
 
-	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
-		heap_test_fault_arm(n);
-		pool = dma_heap_pool_create("kunit-fault", &ctx->mock.base);
-		taken = heap_test_fault_taken();
-
-		if (IS_ERR(pool)) {
-			KUNIT_ASSERT_TRUE(test, taken);
-			KUNIT_EXPECT_PTR_EQ(test, pool, ERR_PTR(-ENOMEM));
-			failed++;
-		} else {
-			dma_heap_pool_destroy(pool);
-		}
-		if (!taken)
-			break;
-	}
-	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
 	/* The pool, the shrinker and the thread at least */
-	KUNIT_EXPECT_GE(test, failed, 3);
+	heap_test_sweep_faults(test, try_create, NULL, 3);
 }
 
 /**
@@ -1580,7 +855,7 @@ static void pool_test_clean(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing;
 
-	kunit_release_action(test, pool_destroy_wrapper, ctx);
+	kunit_release_action(test, pool_destroy, ctx);
 	ctx->mock.base.uncached = param->uncached;
 	KUNIT_ASSERT_EQ(test, pool_create(ctx), 0);
 	KUNIT_EXPECT_EQ(test, ctx->mock.pool->uncached, param->uncached);
@@ -2053,7 +1328,7 @@ static void pool_test_destroy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 
 	/* Opens the gate first */
-	kunit_release_action(test, pool_destroy_wrapper, ctx);
+	kunit_release_action(test, pool_destroy, ctx);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), state->dirty ? 4 : 3);
 	expect_reclaimable(ctx, 0);
 }
@@ -2082,7 +1357,7 @@ static void pool_test_destroy_in_scrubbers_hands(struct kunit *test)
 	};
 
 	pool_hold_scrubber(ctx);
-	kunit_remove_action(test, pool_destroy_wrapper, ctx);
+	kunit_remove_action(test, pool_destroy, ctx);
 	heap_test_run_jobs(test, jobs, ARRAY_SIZE(jobs));
 	ctx->pool = NULL;
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
@@ -2094,7 +1369,7 @@ static void pool_test_destroy_prefill(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_prefill(ctx->pool, PFN_PHYS(4), 500), 0);
-	kunit_release_action(test, pool_destroy_wrapper, ctx);
+	kunit_release_action(test, pool_destroy, ctx);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, allocated_pages), 4 * 500);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed_pages), 4 * 500);
 }

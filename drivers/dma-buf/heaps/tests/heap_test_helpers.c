@@ -292,37 +292,8 @@ void heap_test_source_empty(struct heap_test_source *source)
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_source_empty, EXPORTED_FOR_KUNIT_TESTING);
 
-static const struct dma_buf_ops heap_test_buf_ops = {
-	.attach = dma_heap_buffer_attach,
-	.detach = dma_heap_buffer_detach,
-	.map_dma_buf = dma_heap_buffer_map,
-	.unmap_dma_buf = dma_heap_buffer_unmap,
-	.begin_cpu_access = dma_heap_buffer_begin_cpu_access,
-	.end_cpu_access = dma_heap_buffer_end_cpu_access,
-	.begin_cpu_access_partial = dma_heap_buffer_begin_cpu_access_partial,
-	.end_cpu_access_partial = dma_heap_buffer_end_cpu_access_partial,
-	.mmap = dma_heap_buffer_mmap,
-	.vmap = dma_heap_buffer_vmap,
-	.vunmap = dma_heap_buffer_vunmap,
-	.release = dma_heap_buffer_release,
-};
-
-static struct dma_buf *heap_test_allocate(struct dma_heap *heap,
-					  unsigned long len, u32 fd_flags,
-					  u64 heap_flags)
-{
-	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
-
-	exp_info.ops = &heap_test_buf_ops;
-	exp_info.size = len;
-	exp_info.flags = fd_flags;
-
-	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
-				      &exp_info);
-}
-
 const struct dma_heap_ops heap_test_source_heap_ops = {
-	.allocate = heap_test_allocate,
+	.allocate = dma_heap_buffer_allocate,
 };
 EXPORT_SYMBOL_NS_GPL(heap_test_source_heap_ops, EXPORTED_FOR_KUNIT_TESTING);
 
@@ -480,6 +451,35 @@ bool heap_test_fault_taken(void)
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_fault_taken, EXPORTED_FOR_KUNIT_TESTING);
 
+#define HEAP_TEST_SWEEPS	5
+
+/*
+ * Take @step again and again, with one allocation more before the one that
+ * fails, until none does; it fails at least @expected times. A debugging
+ * facility that fills a store of its own now and then moves all allocations
+ * after it, past the fault: another sweep finds those.
+ */
+void heap_test_sweep_faults(struct kunit *test, heap_test_step step,
+			    void *data, unsigned int expected)
+{
+	unsigned int sweep, n, failed, most = 0;
+	bool taken;
+
+	for (sweep = 0; sweep < HEAP_TEST_SWEEPS && most < expected; sweep++) {
+		failed = 0;
+		n = 0;
+		do {
+			heap_test_fault_arm(++n);
+			failed += step(test, data, &taken);
+		} while (taken && n < HEAP_TEST_MAX_FAULTS);
+
+		KUNIT_EXPECT_FALSE(test, taken);
+		most = max(most, failed);
+	}
+	KUNIT_EXPECT_GE(test, most, expected);
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_sweep_faults, EXPORTED_FOR_KUNIT_TESTING);
+
 u32 heap_test_dma_errors(void)
 {
 	u32 *errors = heap_test_debugfs_variable("dma-api", "error_count");
@@ -509,9 +509,9 @@ static struct io_tlb_mem *heap_test_empty_io_tlb(struct kunit *test)
 /* The machine's slots under another name: only ours is forced to use them */
 bool heap_test_make_bouncing(struct kunit *test, struct device *dev)
 {
-	struct io_tlb_mem *mem;
+	struct io_tlb_mem *mem = dev->dma_io_tlb_mem;
 
-	if (IS_ENABLED(CONFIG_SWIOTLB_DYNAMIC) || !is_swiotlb_active(dev))
+	if (IS_ENABLED(CONFIG_SWIOTLB_DYNAMIC) || !mem || !mem->nslabs)
 		return false;
 
 	mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);

@@ -99,6 +99,16 @@ bool heap_test_fault_taken(void);
 /* No more steps than this are worth trying, no function allocates that often */
 #define HEAP_TEST_MAX_FAULTS	200
 
+/*
+ * Does once what can run into the fault that is armed, disarms it with
+ * heap_test_fault_taken(), whose answer goes to @taken, and returns whether it
+ * failed for that.
+ */
+typedef bool (*heap_test_step)(struct kunit *test, void *data, bool *taken);
+
+void heap_test_sweep_faults(struct kunit *test, heap_test_step step,
+			    void *data, unsigned int expected);
+
 /* Complaints of CONFIG_DMA_API_DEBUG since boot */
 u32 heap_test_dma_errors(void);
 

@@ -13,8 +13,9 @@
  *	CPU sees them, on arm64
  * "fill FD SEED": the pattern of pattern_fill(), through a kernel mapping
  * "check FD SEED": "offset N" of the first word that is not of that pattern
- * "user ADDRESS": "page PFN", "writecombined N", "block N" (mapped by more than a
- *	page) and "writable N" of a mapping of the caller
+ * "user ADDRESS PAGES": a line "PFN WRITECOMBINED BLOCK WRITABLE" for each page of a
+ *	mapping of the caller, the last three 0 or 1; a block is what maps more than
+ *	a page. At most 4096 pages.
  *
  * DEVICE is 64 or 32, which is the bits in the DMA mask of a device that is not
  * coherent, where there are such; 1, which is coherent; or 2, which works on
@@ -29,6 +30,7 @@
  * "dwrite OFFSET LEN SEED": let the device write the pattern of fill
  * "dread OFFSET LEN SEED": "offset N" of the first word the device sees that is
  *	not of that pattern
+ * "hold", "release": have the kernel map it, and undo that
  * "unmap", "drop": undo what map and import did
  *
  * Calls for the maintenance of caches can be counted in one buffer, whoever it is
@@ -48,8 +50,15 @@
  *	and detach; a line "PHASE N" for each, with the ns it took all of them or,
  *	if BYTES is 1, the bytes for which caches were maintained, on arm64. The
  *	devices are not coherent unless COHERENT is 1.
+ *
+ * And the heaps' own interface for drivers can be used, see heap_test_kalloc.c:
+ *
+ * "kalloc HEAP BYTES": allocate a buffer, look through a kernel mapping whether
+ *	all of it is zero (EIO if not), dirty it and free it; ENOENT if there is
+ *	no such heap
  */
 
+#include <linux/align.h>
 #include <linux/bitfield.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
@@ -60,6 +69,8 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/iosys-map.h>
 #include <linux/irqflags.h>
 #include <linux/kprobes.h>
@@ -73,6 +84,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/swiotlb.h>
 #include <linux/uaccess.h>
 
@@ -85,6 +97,7 @@
  * @attachment: of the device to the buffer
  * @sgt: the mapping, or NULL
  * @dir: of the mapping
+ * @map: the kernel's mapping, if there is one
  */
 struct session {
 	struct answer answer;
@@ -92,6 +105,7 @@ struct session {
 	struct dma_buf_attachment *attachment;
 	struct sg_table *sgt;
 	enum dma_data_direction dir;
+	struct iosys_map map;
 };
 
 /* Those below 32 have masks of 64 bits */
@@ -281,31 +295,45 @@ static int do_vmap(struct answer *answer, const char *verb, struct dma_buf *buf,
 	return ret;
 }
 
-static int do_user(struct answer *answer, unsigned long address)
+static int tell_user_page(struct answer *answer, unsigned long address)
 {
-	struct follow_pfnmap_args args = { .address = address };
-	struct mm_struct *mm = current->mm;
+	struct follow_pfnmap_args args = {
+		.vma = vma_lookup(current->mm, address),
+		.address = address,
+	};
+	pgprot_t wc;
 	int ret;
 
-	ret = answer_alloc(answer, 4);
+	ret = args.vma ? follow_pfnmap_start(&args) : -EFAULT;
 	if (ret)
 		return ret;
 
-	mmap_read_lock(mm);
-	args.vma = vma_lookup(mm, address);
-	ret = args.vma ? follow_pfnmap_start(&args) : -EFAULT;
-	if (!ret) {
-		pgprot_t wc = pgprot_writecombine(args.pgprot);
+	wc = pgprot_writecombine(args.pgprot);
+	/* It has an entry for a page only if there is one */
+	answer_add(answer, "%lu %d %d %d\n", args.pfn,
+		   pgprot_val(wc) == pgprot_val(args.pgprot), !args.ptep,
+		   args.writable);
+	follow_pfnmap_end(&args);
 
-		answer_add(answer, "page %lu\n", args.pfn);
-		answer_add(answer, "writecombined %d\n",
-			   pgprot_val(wc) == pgprot_val(args.pgprot));
-		/* It has an entry for a page only if there is one */
-		answer_add(answer, "block %d\n", !args.ptep);
-		answer_add(answer, "writable %d\n", args.writable);
-		follow_pfnmap_end(&args);
-	}
-	mmap_read_unlock(mm);
+	return 0;
+}
+
+#define MAX_USER_PAGES	4096
+
+static int do_user(struct answer *answer, unsigned long address, u64 pages)
+{
+	int ret;
+
+	if (pages > MAX_USER_PAGES)
+		return -E2BIG;
+	ret = answer_alloc(answer, pages);
+	if (ret)
+		return ret;
+
+	mmap_read_lock(current->mm);
+	for (; pages && !ret; pages--, address += PAGE_SIZE)
+		ret = tell_user_page(answer, address);
+	mmap_read_unlock(current->mm);
 
 	return ret;
 }
@@ -564,6 +592,27 @@ static int do_unmap(struct session *session, const u64 *args)
 	return 0;
 }
 
+static int do_release(struct session *session, const u64 *args)
+{
+	if (iosys_map_is_null(&session->map))
+		return -EINVAL;
+
+	dma_buf_vunmap_unlocked(session->buf, &session->map);
+	iosys_map_clear(&session->map);
+
+	return 0;
+}
+
+static int do_hold(struct session *session, const u64 *args)
+{
+	if (!session->buf)
+		return -EINVAL;
+	if (!iosys_map_is_null(&session->map))
+		return -EBUSY;
+
+	return dma_buf_vmap_unlocked(session->buf, &session->map);
+}
+
 static int do_drop(struct session *session, const u64 *args)
 {
 	if (!session->buf)
@@ -571,6 +620,7 @@ static int do_drop(struct session *session, const u64 *args)
 
 	if (session->sgt)
 		do_unmap(session, NULL);
+	do_release(session, NULL);
 	dma_buf_detach(session->buf, session->attachment);
 	dma_buf_put(session->buf);
 	session->buf = NULL;
@@ -655,22 +705,60 @@ static int do_map(struct session *session, const u64 *args)
 }
 
 /*
- * What the device does to one word. The emulated caches of an emulator are
- * coherent with everything, so that there is no need to go past them.
+ * A page as the device sees it, which the kernel need not have mapped. The caches
+ * of an emulator are coherent with everything: no need to go past them.
  */
-static bool device_word(phys_addr_t phys, u64 word, bool write)
+static void *device_page(phys_addr_t phys, bool *is_ram)
 {
-	void *page = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
-	u64 *at = page + offset_in_page(phys);
-	bool same = true;
+	*is_ram = region_intersects(phys, PAGE_SIZE, IORESOURCE_SYSTEM_RAM,
+				    IORES_DESC_NONE) == REGION_INTERSECTS;
 
-	if (write)
-		WRITE_ONCE(*at, word);
+	return *is_ram ? kmap_local_page(pfn_to_page(PHYS_PFN(phys))) :
+			 memremap(phys, PAGE_SIZE, MEMREMAP_WB);
+}
+
+static void device_put_page(void *page, bool is_ram)
+{
+	if (is_ram)
+		kunmap_local(page);
 	else
-		same = READ_ONCE(*at) == word;
-	kunmap_local(page);
+		memunmap(page);
+}
 
-	return same;
+/* How many of the words are written, or as they should be */
+static size_t device_words(u64 *word, size_t count, u64 offset, u32 seed,
+			   bool write)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		u64 value = pattern_word(offset + i * sizeof(*word), seed);
+
+		if (write)
+			WRITE_ONCE(word[i], value);
+		else if (READ_ONCE(word[i]) != value)
+			break;
+	}
+
+	return i;
+}
+
+/* What the device does to a part of one page; how many bytes went well */
+static size_t device_part(phys_addr_t phys, size_t len, u64 offset, u32 seed,
+			  bool write)
+{
+	size_t good = 0;
+	bool is_ram;
+	void *page;
+
+	page = device_page(ALIGN_DOWN(phys, PAGE_SIZE), &is_ram);
+	if (page) {
+		good = device_words(page + offset_in_page(phys),
+				    len / sizeof(u64), offset, seed, write);
+		device_put_page(page, is_ram);
+	}
+
+	return good * sizeof(u64);
 }
 
 /* The offset of the first word that is not as expected, or -1 */
@@ -687,10 +775,17 @@ static long long device_access(struct session *session, const u64 *args,
 		u64 from = max(args[0], start);
 		u64 to = min(end, start + sg_dma_len(sg));
 
-		for (; from < to; from += sizeof(u64))
-			if (!device_word(device_sees(dev, sg) + from - start,
-					 pattern_word(from, args[2]), write))
+		while (from < to) {
+			phys_addr_t phys = device_sees(dev, sg) + from - start;
+			size_t len = min(to - from,
+					 PAGE_SIZE - offset_in_page(phys));
+			size_t good = device_part(phys, len, from, args[2],
+						  write);
+
+			from += good;
+			if (good < len)
 				return from;
+		}
 		start += sg_dma_len(sg);
 	}
 
@@ -735,7 +830,7 @@ static int do_dread(struct session *session, const u64 *args)
 
 static int run_user(struct session *session, const u64 *args)
 {
-	return do_user(&session->answer, args[0]);
+	return do_user(&session->answer, args[0], args[1]);
 }
 
 static int run_chunks(struct session *session, const u64 *args)
@@ -788,6 +883,9 @@ static int run_time(struct session *session, const u64 *args)
 
 #define MAX_ARGS	4
 
+/* With a name of a heap in it */
+#define MAX_COMMAND	128
+
 static const struct {
 	const char *verb;
 	int (*run)(struct session *session, const u64 *args);
@@ -797,11 +895,13 @@ static const struct {
 	{ "vmap", run_attributes, 1 },
 	{ "fill", run_fill, 2 },
 	{ "check", run_check, 2 },
-	{ "user", run_user, 1 },
+	{ "user", run_user, 2 },
 	{ "import", do_import, 2 },
 	{ "map", do_map, 1 },
 	{ "unmap", do_unmap, 0 },
 	{ "drop", do_drop, 0 },
+	{ "hold", do_hold, 0 },
+	{ "release", do_release, 0 },
 	{ "dwrite", do_dwrite, 3 },
 	{ "dread", do_dread, 3 },
 	{ "watch", do_watch, 1 },
@@ -810,11 +910,17 @@ static const struct {
 	{ "time", run_time, 4 },
 };
 
+/* The only one whose arguments are not numbers alone */
+#define KALLOC		"kalloc "
+
 static int do_command(struct session *session, const char *command)
 {
 	u64 args[MAX_ARGS] = { };
 	char verb[16];
 	int i, given;
+
+	if (!strncmp(command, KALLOC, strlen(KALLOC)))
+		return heap_test_kalloc(command + strlen(KALLOC));
 
 	given = sscanf(command, "%15s %llu %llu %llu %llu", verb, &args[0],
 		       &args[1], &args[2], &args[3]) - 1;
@@ -834,7 +940,7 @@ static ssize_t importer_write(struct file *file, const char __user *data,
 	char *command;
 	int ret;
 
-	if (count > LINE_SIZE)
+	if (count > MAX_COMMAND)
 		return -EINVAL;
 
 	command = memdup_user_nul(data, count);

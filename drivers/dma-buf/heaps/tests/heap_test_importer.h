@@ -6,6 +6,8 @@
 #define _HEAP_TEST_IMPORTER_H
 
 #include <linux/compiler_attributes.h>
+#include <linux/errno.h>
+#include <linux/kconfig.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
@@ -32,5 +34,15 @@ int answer_alloc(struct answer *answer, unsigned int lines);
 __printf(2, 3) void answer_add(struct answer *answer, const char *fmt, ...);
 
 int heap_test_time(struct answer *answer, const u64 *args);
+
+/* Only where this kernel's heaps are those that belong to the importer */
+#if IS_REACHABLE(CONFIG_DMABUF_HEAPS_BUFFER)
+int heap_test_kalloc(const char *args);
+#else
+static inline int heap_test_kalloc(const char *args)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 #endif /* _HEAP_TEST_IMPORTER_H */

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of what the CMA heaps need of an area: to be told of a shortage
+ *
+ * The default area is filled, so that nothing is left of it but what the tests
+ * give back.
+ */
+
+#include <linux/cma.h>
+#include <linux/dma-map-ops.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/pfn.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+/* The area is filled with chunks of that many pages, then with smaller ones */
+#define CHUNK	PHYS_PFN(SZ_1M)
+
+/**
+ * struct cma_chunk - pages of the area
+ * @in_test: entry in the list of all of them
+ * @page: the first one
+ * @count: how many
+ */
+struct cma_chunk {
+	struct list_head in_test;
+	struct page *page;
+	unsigned long count;
+};
+
+/**
+ * struct cma_test - what every test starts with
+ * @test: the test
+ * @cma: the area
+ * @nb: called when it has no room
+ * @chunks: what the test has of it, large ones first
+ * @calls: how often @nb was called
+ * @strangers: how often for another area
+ * @release: the chunk that goes when it is called, or NULL
+ * @again: one goes every time
+ */
+struct cma_test {
+	struct kunit *test;
+	struct cma *cma;
+	struct notifier_block nb;
+	struct list_head chunks;
+	unsigned int calls;
+	unsigned int strangers;
+	struct cma_chunk *release;
+	bool again;
+};
+
+static bool cma_test_get(struct cma_test *ctx, unsigned long count)
+{
+	struct cma_chunk *chunk;
+
+	chunk = kmalloc(sizeof(*chunk), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(ctx->test, chunk);
+
+	chunk->count = count;
+	chunk->page = cma_alloc(ctx->cma, count, 0, true);
+	if (!chunk->page) {
+		kfree(chunk);
+		return false;
+	}
+	list_add_tail(&chunk->in_test, &ctx->chunks);
+
+	return true;
+}
+
+static void cma_test_put(struct cma_test *ctx, struct cma_chunk *chunk)
+{
+	list_del(&chunk->in_test);
+	KUNIT_EXPECT_TRUE(ctx->test, cma_release(ctx->cma, chunk->page,
+						 chunk->count));
+	kfree(chunk);
+}
+
+static void cma_test_put_all(void *data)
+{
+	struct cma_chunk *chunk, *next;
+	struct cma_test *ctx = data;
+
+	list_for_each_entry_safe(chunk, next, &ctx->chunks, in_test)
+		cma_test_put(ctx, chunk);
+}
+
+static void cma_test_fill(struct cma_test *ctx)
+{
+	unsigned long count;
+
+	for (count = CHUNK; count; count /= 2)
+		while (cma_test_get(ctx, count))
+			;
+	KUNIT_ASSERT_FALSE(ctx->test, list_empty(&ctx->chunks));
+}
+
+static struct cma_chunk *cma_test_first(struct cma_test *ctx)
+{
+	return list_first_entry(&ctx->chunks, struct cma_chunk, in_test);
+}
+
+static int cma_test_shortage(struct notifier_block *nb, unsigned long action,
+			     void *data)
+{
+	struct cma_test *ctx = container_of(nb, struct cma_test, nb);
+
+	might_sleep();
+	ctx->calls++;
+	if (data != ctx->cma)
+		ctx->strangers++;
+
+	if (ctx->again)
+		ctx->release = cma_test_first(ctx);
+	if (ctx->release)
+		cma_test_put(ctx, ctx->release);
+	ctx->release = NULL;
+
+	return NOTIFY_OK;
+}
+
+static void cma_test_unregister(void *data)
+{
+	struct cma_test *ctx = data;
+
+	KUNIT_EXPECT_EQ(ctx->test, cma_unregister_shortage_notifier(&ctx->nb), 0);
+}
+
+static void cma_test_register(struct cma_test *ctx)
+{
+	KUNIT_ASSERT_EQ(ctx->test, cma_register_shortage_notifier(&ctx->nb), 0);
+	KUNIT_ASSERT_EQ(ctx->test, kunit_add_action(ctx->test,
+						    cma_test_unregister, ctx), 0);
+}
+
+static int cma_test_init(struct kunit *test)
+{
+	struct cma_test *ctx;
+
+	ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+	if (!ctx)
+		return -ENOMEM;
+
+	ctx->test = test;
+	ctx->cma = dev_get_cma_area(NULL);
+	if (!ctx->cma)
+		return -ENODEV;
+
+	ctx->nb.notifier_call = cma_test_shortage;
+	INIT_LIST_HEAD(&ctx->chunks);
+	test->priv = ctx;
+
+	return kunit_add_action_or_reset(test, cma_test_put_all, ctx);
+}
+
+static void cma_test_exit(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	if (ctx)
+		KUNIT_EXPECT_EQ(test, ctx->strangers, 0);
+}
+
+/* As long as there is room nobody is bothered */
+static void cma_test_room(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	cma_test_register(ctx);
+	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, 1));
+	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, CHUNK));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+}
+
+/* Nor if nobody can help */
+static void cma_test_too_large(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	cma_test_register(ctx);
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, PHYS_PFN(cma_get_size(ctx->cma)) + 1));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+}
+
+/* The area is full, and nobody has anything of it: each is asked once */
+static void cma_test_full(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 1));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, CHUNK));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+}
+
+/* Who releases something makes the allocation succeed */
+static void cma_test_released(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+	unsigned long count;
+	struct page *page;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	ctx->release = cma_test_first(ctx);
+	page = ctx->release->page;
+	count = ctx->release->count;
+
+	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, count));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_PTR_EQ(test, list_last_entry(&ctx->chunks, struct cma_chunk,
+						  in_test)->page, page);
+}
+
+/* If that was not enough, nobody is asked again and again */
+static void cma_test_not_enough(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+	unsigned long count;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	ctx->release = cma_test_first(ctx);
+	count = ctx->release->count;
+
+	/* Something was released, so it may have been somebody else who got it */
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 2 * count));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, count));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+}
+
+/* Also if there is always a little more */
+static void cma_test_never_enough(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	ctx->again = true;
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, PHYS_PFN(cma_get_size(ctx->cma))));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 3);
+}
+
+/* Room that is not in one piece is none */
+static void cma_test_fragmented(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+	struct cma_chunk *chunk;
+	unsigned long count;
+
+	cma_test_fill(ctx);
+	chunk = cma_test_first(ctx);
+	count = chunk->count;
+	cma_test_put(ctx, list_next_entry(list_next_entry(chunk, in_test),
+					  in_test));
+	cma_test_put(ctx, chunk);
+	cma_test_register(ctx);
+
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 2 * count));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+
+	/* Between the two there was one */
+	ctx->release = cma_test_first(ctx);
+	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, 3 * count));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+}
+
+static void cma_test_unregistered(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	kunit_release_action(test, cma_test_unregister, ctx);
+	ctx->release = cma_test_first(ctx);
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 1));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+}
+
+static struct kunit_case cma_test_cases[] = {
+	KUNIT_CASE(cma_test_room),
+	KUNIT_CASE(cma_test_too_large),
+	KUNIT_CASE(cma_test_full),
+	KUNIT_CASE(cma_test_released),
+	KUNIT_CASE(cma_test_not_enough),
+	KUNIT_CASE(cma_test_never_enough),
+	KUNIT_CASE(cma_test_fragmented),
+	KUNIT_CASE(cma_test_unregistered),
+	{}
+};
+
+static struct kunit_suite cma_test_suite = {
+	.name = "dma_heap_cma",
+	.init = cma_test_init,
+	.exit = cma_test_exit,
+	.test_cases = cma_test_cases,
+};
+
+kunit_test_suite(cma_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of what the DMA-BUF CMA heaps need of an area");
+MODULE_LICENSE("GPL");

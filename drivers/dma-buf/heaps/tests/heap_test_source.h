@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A mock source, and a pool in front of it, for the KUnit suites of the pool
+ *
+ * The source knows of every backing where it is, and can stop the scrubber in
+ * the middle of its work. The suites are one module, so nothing is exported.
+ */
+#ifndef _HEAP_TEST_SOURCE_H
+#define _HEAP_TEST_SOURCE_H
+
+#include <linux/list.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/time64.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "../heap_backing.h"
+#include "../heap_pool.h"
+
+struct kunit;
+
+/* How long to wait for what has to happen; shorter than the default decay */
+#define PATIENCE_US	(20 * USEC_PER_SEC)
+
+/* What users of a backing leave in it */
+#define DIRT		0xa5
+
+/* Not the size of anything else */
+#define DECOY_PAGES	1
+
+/* So much is scrubbed at once */
+#define PIECE		SZ_2M
+
+/**
+ * struct mock_backing - a backing, known for longer than it lives
+ * @base: what the pool knows
+ * @mock: source it comes from
+ * @in_mock: entry in one of its lists
+ * @pages: its size
+ * @live: not given back yet
+ * @used: somebody has it
+ * @dirty: somebody had it
+ * @scrubbed: bytes scrubbed since it was last used
+ * @cleaned: bytes of these whose cache lines were to be cleaned, too
+ * @gone: that many were given back before and with it, 0 if it was not
+ */
+struct mock_backing {
+	struct dma_heap_backing base;
+	struct mock_source *mock;
+	struct list_head in_mock;
+	unsigned int pages;
+	bool live;
+	bool used;
+	bool dirty;
+	size_t scrubbed;
+	size_t cleaned;
+	unsigned int gone;
+};
+
+/**
+ * struct mock_counts - what a mock source has seen
+ * @calls: how often alloc was called
+ * @freed: how many backings were given back
+ * @allocated_pages: pages handed out
+ * @freed_pages: pages taken back
+ * @used_pages: pages of those somebody has
+ * @by_scrubber: pages the scrubber scrubbed
+ * @by_others: pages somebody else scrubbed
+ * @in_vain: pages of both that were not scrubbed to the end
+ * @scrubs: calls of scrub
+ * @lost: how many of @freed were not scrubbed, though the source is reserved
+ * @policy: how the scrubber was scheduled when it scrubbed last
+ * @errors: calls that should not have been
+ */
+struct mock_counts {
+	unsigned int calls;
+	unsigned int freed;
+	unsigned long allocated_pages;
+	unsigned long freed_pages;
+	unsigned long used_pages;
+	unsigned long by_scrubber;
+	unsigned long by_others;
+	unsigned long in_vain;
+	unsigned int scrubs;
+	unsigned int lost;
+	unsigned int policy;
+	unsigned int errors;
+};
+
+/**
+ * struct mock_source - memory from the page allocator, with all known about it
+ * @base: what the pool knows
+ * @pool: the pool in front of it, as a source
+ * @gate: where the scrubber and others wait
+ * @hold: have the scrubber wait before the next chunk
+ * @held: it does
+ * @hold_payer: have others wait before they scrub
+ * @payer_held: somebody does
+ * @hold_free: have those wait who give back, before they are heard
+ * @free_held: somebody does
+ * @lock: protects all that follows
+ * @ret: errno to fail with
+ * @fail_at: which call, counted from 1, is to fail with -ENOMEM
+ * @scrub_fail_at: which call of scrub, counted from 1, is to fail with -EIO
+ * @live: backings that were not given back yet
+ * @gone: those that were
+ * @counts: what was seen
+ */
+struct mock_source {
+	struct dma_heap_source base;
+	struct dma_heap_source *pool;
+	wait_queue_head_t gate;
+	bool hold;
+	bool held;
+	bool hold_payer;
+	bool payer_held;
+	bool hold_free;
+	bool free_held;
+
+	spinlock_t lock;	/* see above */
+	int ret;
+	unsigned int fail_at;
+	unsigned int scrub_fail_at;
+	struct list_head live;
+	struct list_head gone;
+	struct mock_counts counts;
+};
+
+struct mock_backing *to_mock_backing(struct dma_heap_backing *backing);
+struct mock_counts mock_counts(struct mock_source *mock);
+unsigned int when_gone(struct mock_backing *backing);
+void mock_open_gate(struct mock_source *mock);
+
+/* Of what somebody has, or will in a moment */
+bool backing_holds(struct mock_backing *backing, u8 value);
+const char *backing_use(struct mock_backing *backing, unsigned int pages,
+			u8 value);
+void backing_put(struct mock_backing *backing);
+
+/**
+ * struct pool_test - what every test starts with
+ * @test: the test
+ * @mock: the mock source
+ * @pool: a pool in front of it, NULL once it was destroyed
+ * @reclaimable: NR_KERNEL_MISC_RECLAIMABLE before there was the pool
+ * @data: the test's own
+ */
+struct pool_test {
+	struct kunit *test;
+	struct mock_source mock;
+	struct dma_heap_pool *pool;
+	long reclaimable;
+	void *data;
+};
+
+extern const struct dma_heap_source_ops mock_source_ops;
+
+#define SEEN(ctx, name)	(mock_counts(&(ctx)->mock).name)
+#define STAT(ctx, name)	(pool_stats(ctx).name)
+
+/* For a suite */
+int pool_test_init(struct kunit *test);
+int pool_test_init_reserved(struct kunit *test);
+void pool_test_exit(struct kunit *test);
+
+/* The action that ends the pool is pool_destroy() */
+int pool_create(struct pool_test *ctx);
+void pool_destroy(void *data);
+
+struct dma_heap_pool_stats pool_stats(struct pool_test *ctx);
+unsigned long pool_pages(struct pool_test *ctx);
+long reclaimable_pages(void);
+long reclaimable_pages_of(int nid);
+void expect_reclaimable(struct pool_test *ctx, long pages);
+
+struct dma_heap_backing *pool_try_get(struct pool_test *ctx, unsigned int pages);
+struct mock_backing *pool_get(struct pool_test *ctx, unsigned int pages);
+void pool_put(struct pool_test *ctx, struct mock_backing *backing);
+struct mock_backing *pool_put_clean(struct pool_test *ctx,
+				    struct mock_backing *backing);
+
+void pool_wait_scrubbed(struct pool_test *ctx);
+void pool_wait_pages(struct pool_test *ctx, unsigned long expected);
+void pool_hold_scrubber(struct pool_test *ctx);
+void pool_release_scrubber(struct pool_test *ctx);
+
+#endif /* _HEAP_TEST_SOURCE_H */
