@@ -37,6 +37,8 @@
 #define BURST		8
 #define MIX_LIVE	64
 #define WARM_UP		2
+#define REGION_LIVE	8000
+#define REGION_LOOKS	20
 
 #define IMPORTER	"/sys/kernel/debug/dma_heap_test_importer"
 
@@ -52,9 +54,15 @@ static const char * const phase_names[PHASES] = {
 	"attach", "map", "sync", "partial", "unmap", "detach"
 };
 
+/* What is left of a region after so many steps, of which some got no buffer */
+struct space {
+	unsigned int step, failed;
+	__u64 free, largest;
+};
+
 /*
  * One measurement: the times of each phase, sample by sample, and the bytes for
- * which it maintained caches, if these were counted
+ * which it maintained caches, if these were counted, or the space left
  */
 struct series {
 	__u64 *ns[PHASES];
@@ -62,11 +70,23 @@ struct series {
 	unsigned int room;
 	__u64 maintained[PHASES];
 	bool counted;
+	const struct space *space;
 };
 
 /* What was used up to a moment, by this process and behind its back */
 struct usage {
 	__u64 wall, caller, scrubber, scrubbed, paid;
+};
+
+/* What is known of one phase of a measurement, the samples in order */
+struct row {
+	const char *scenario, *phase;
+	__u64 size;
+	unsigned int threads, n;
+	const __u64 *ns;
+	const struct usage *usage;
+	const __u64 *maintained;
+	const struct space *space;
 };
 
 struct list {
@@ -76,7 +96,7 @@ struct list {
 
 static struct {
 	const char *heap;
-	struct list sizes, threads, thread_sizes, dma_sizes, importers;
+	struct list sizes, threads, thread_sizes, dma_sizes, importers, fills;
 	unsigned int samples, pause_ms, settle_ms, ops, paced_ops, live;
 	unsigned long seed;
 	bool map, csv;
@@ -88,6 +108,7 @@ static struct {
 	.thread_sizes = { 2, { 4 * KIB, MIB } },
 	.dma_sizes = { 3, { 64 * KIB, 8 * MIB, 64 * MIB } },
 	.importers = { 4, { 1, 2, 4, 8 } },
+	.fills = { 3, { 50, 70, 90 } },
 	.pause_ms = 20,
 	.settle_ms = 1100,
 	.ops = 3000,
@@ -133,17 +154,29 @@ static void pause_ms(unsigned int ms)
 	pause_ns(ms * 1000000ull);
 }
 
-static int alloc(__u64 size)
+/* A descriptor, or -1 if the heap has no room */
+static int try_alloc(__u64 size)
 {
 	struct dma_heap_allocation_data data = {
 		.len = size,
 		.fd_flags = O_RDWR | O_CLOEXEC,
 	};
 
-	if (ioctl(heap_fd, DMA_HEAP_IOCTL_ALLOC, &data))
+	if (!ioctl(heap_fd, DMA_HEAP_IOCTL_ALLOC, &data))
+		return data.fd;
+	if (errno != ENOMEM)
 		die("%s gives no %llu bytes: %s", opt.heap, size,
 		    strerror(errno));
-	return data.fd;
+	return -1;
+}
+
+static int alloc(__u64 size)
+{
+	int fd = try_alloc(size);
+
+	if (fd < 0)
+		die("%s has no room for %llu bytes", opt.heap, size);
+	return fd;
 }
 
 /* The room is written to, so that no page fault falls into a measurement */
@@ -301,7 +334,7 @@ static void csv_header(FILE *f)
 {
 	fputs("scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,", f);
 	fputs("wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes,", f);
-	fputs("maintained_bytes\n", f);
+	fputs("maintained_bytes,step,free_bytes,largest_bytes,failed\n", f);
 }
 
 static void table_header(void)
@@ -311,40 +344,51 @@ static void table_header(void)
 	       "in all; by caller + scrubber");
 }
 
-static void row_csv(FILE *f, const char *scenario, __u64 size,
-		    unsigned int threads, const char *phase, const __u64 *ns,
-		    unsigned int n, const struct usage *u,
-		    const __u64 *maintained)
+static void row_csv(FILE *f, const struct row *r)
 {
-	fprintf(f, "%s,%s,%llu,%u,%s,%u,%llu,%llu,%llu",
-		scenario, opt.heap, size, threads, phase, n,
-		percentile(ns, n, 50), percentile(ns, n, 99), ns[n - 1]);
+	const struct usage *u = r->usage;
+	const struct space *space = r->space;
+
+	fprintf(f, "%s,%s,%llu,%u,%s,%u,%llu,%llu,%llu", r->scenario, opt.heap,
+		r->size, r->threads, r->phase, r->n, percentile(r->ns, r->n, 50),
+		percentile(r->ns, r->n, 99), r->ns[r->n - 1]);
 	if (u)
 		fprintf(f, ",%llu,%llu,%llu,%llu,%llu",
 			u->wall, u->caller, u->scrubber, u->scrubbed, u->paid);
 	else
 		fprintf(f, ",,,,,");
-	if (maintained)
-		fprintf(f, ",%llu\n", *maintained);
+	if (r->maintained)
+		fprintf(f, ",%llu", *r->maintained);
 	else
-		fprintf(f, ",\n");
+		fprintf(f, ",");
+	if (space)
+		fprintf(f, ",%u,%llu,%llu,%u\n", space->step, space->free,
+			space->largest, space->failed);
+	else
+		fprintf(f, ",,,,\n");
 	fflush(f);
 }
 
-static void row_table(const char *scenario, __u64 size, unsigned int threads,
-		      const char *phase, const __u64 *ns, unsigned int n,
-		      const struct usage *u, const __u64 *maintained)
+static void row_table(const struct row *r)
 {
-	printf("%-12s %9llu %2u %-7s %6u %11.1f %11.1f %11.1f", scenario,
-	       size, threads, phase, n, percentile(ns, n, 50) / 1e3,
-	       percentile(ns, n, 99) / 1e3, ns[n - 1] / 1e3);
+	const struct usage *u = r->usage;
+	const struct space *space = r->space;
+
+	printf("%-12s %9llu %2u %-7s %6u %11.1f %11.1f %11.1f", r->scenario,
+	       r->size, r->threads, r->phase, r->n,
+	       percentile(r->ns, r->n, 50) / 1e3,
+	       percentile(r->ns, r->n, 99) / 1e3, r->ns[r->n - 1] / 1e3);
 	if (u)
 		printf("  %.1f ms, CPU %.1f + %.1f ms, zeroed %.1f + %.1f MiB",
 		       u->wall / 1e6, u->caller / 1e6, u->scrubber / 1e6,
 		       u->paid / (double)MIB, u->scrubbed / (double)MIB);
-	if (maintained)
+	if (r->maintained)
 		printf("  caches of %.1f KiB maintained",
-		       *maintained / (double)KIB);
+		       *r->maintained / (double)KIB);
+	if (space)
+		printf("  step %u: free %.1f MiB, the largest %.1f; %u failed",
+		       space->step, space->free / (double)MIB,
+		       space->largest / (double)MIB, space->failed);
 	printf("\n");
 	fflush(stdout);
 }
@@ -356,23 +400,27 @@ static void report(const char *scenario, __u64 size, unsigned int threads,
 	int with_usage = s->n[CYCLE] ? CYCLE : ALLOC;
 
 	for (int p = 0; p < PHASES; p++) {
-		const __u64 *maintained = s->counted ? &s->maintained[p] : NULL;
-		const struct usage *used = p == with_usage ? u : NULL;
-		__u64 *ns = s->ns[p];
-		unsigned int n = s->n[p];
+		struct row row = {
+			.scenario = scenario,
+			.phase = phase_names[p],
+			.size = size,
+			.threads = threads,
+			.n = s->n[p],
+			.ns = s->ns[p],
+			.usage = p == with_usage ? u : NULL,
+			.maintained = s->counted ? &s->maintained[p] : NULL,
+			.space = s->space,
+		};
 
-		if (!n)
+		if (!row.n)
 			continue;
-		qsort(ns, n, sizeof(*ns), compare);
+		qsort(s->ns[p], row.n, sizeof(*row.ns), compare);
 		if (opt.csv)
-			row_csv(stdout, scenario, size, threads, phase_names[p],
-				ns, n, used, maintained);
+			row_csv(stdout, &row);
 		else
-			row_table(scenario, size, threads, phase_names[p], ns, n,
-				  used, maintained);
+			row_table(&row);
 		if (opt.file)
-			row_csv(opt.file, scenario, size, threads,
-				phase_names[p], ns, n, used, maintained);
+			row_csv(opt.file, &row);
 	}
 }
 
@@ -429,6 +477,21 @@ static bool put(const char *path, const char *text)
 	return ok;
 }
 
+/* Whatever is in the pool beyond that goes; returns how much room it had */
+static __u64 set_pool_max(__u64 max_kib)
+{
+	char path[300], text[32];
+	__u64 before;
+
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/pool/max_kib",
+		 opt.heap);
+	before = read_number(path, NULL);
+	snprintf(text, sizeof(text), "%llu", max_kib);
+	if (!access(path, F_OK) && !put(path, text))
+		die("%s: %s", path, strerror(errno));
+	return before;
+}
+
 /*
  * Leave nothing to recycle: a pool is emptied by taking its room away for a
  * moment, all other caches by drop_caches. Pools stand back for a second after
@@ -436,13 +499,7 @@ static bool put(const char *path, const char *text)
  */
 static void make_cold(void)
 {
-	char path[300], max[32];
-
-	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/pool/max_kib",
-		 opt.heap);
-	snprintf(max, sizeof(max), "%llu", read_number(path, NULL));
-	if (!access(path, F_OK) && (!put(path, "0") || !put(path, max)))
-		die("%s: %s", path, strerror(errno));
+	set_pool_max(set_pool_max(0));
 	if (!put("/proc/sys/vm/drop_caches", "3"))
 		die("/proc/sys/vm/drop_caches: %s", strerror(errno));
 	pause_ms(opt.settle_ms);
@@ -494,6 +551,14 @@ static void warm(const char *scenario)
 static void run_warm(void)
 {
 	warm("warm");
+}
+
+static void run_unpooled(void)
+{
+	__u64 max = set_pool_max(0);
+
+	warm("unpooled");
+	set_pool_max(max);
 }
 
 /* A process on every CPU that never sleeps */
@@ -593,24 +658,35 @@ struct mix {
 	int fds[MIX_LIVE];
 };
 
-static __u64 mix_draw(struct mix *m)
+/* One of the first @n sizes */
+static __u64 draw(unsigned short *state, size_t n)
 {
 	unsigned int total = 0, pick;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(mix_sizes); i++)
+	for (i = 0; i < n; i++)
 		total += mix_sizes[i].weight;
-	pick = nrand48(m->state) % total;
+	pick = nrand48(state) % total;
 	for (i = 0; pick >= mix_sizes[i].weight; i++)
 		pick -= mix_sizes[i].weight;
 	return mix_sizes[i].size;
 }
 
+static void seed(unsigned short *state)
+{
+	state[0] = opt.seed;
+	state[1] = opt.seed >> 16;
+	state[2] = 0x6d78;
+}
+
+static __u64 mix_draw(struct mix *m)
+{
+	return draw(m->state, ARRAY_SIZE(mix_sizes));
+}
+
 static void mix_begin(struct mix *m)
 {
-	m->state[0] = opt.seed;
-	m->state[1] = opt.seed >> 16;
-	m->state[2] = 0x6d78;
+	seed(m->state);
 	for (int i = 0; i < MIX_LIVE; i++)
 		m->fds[i] = alloc(mix_draw(m));
 }
@@ -789,14 +865,20 @@ static void measure_live(unsigned int others)
 	pause_ms(opt.settle_ms);
 }
 
-static void run_live(void)
+/* For so many buffers and some more files */
+static void allow_descriptors(unsigned int n)
 {
-	struct rlimit limit = { opt.live + 100, opt.live + 100 };
+	struct rlimit limit = { n + 100, n + 100 };
 	struct rlimit have;
 
 	getrlimit(RLIMIT_NOFILE, &have);
 	if (have.rlim_cur < limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
 		die("only %lu descriptors may be open", (unsigned long)have.rlim_max);
+}
+
+static void run_live(void)
+{
+	allow_descriptors(opt.live);
 	measure_live(0);
 	measure_live(opt.live);
 }
@@ -909,6 +991,139 @@ static void run_dma(void)
 			}
 }
 
+/* All memory a heap will ever have, and who holds it */
+struct region {
+	unsigned short state[3];
+	__u64 size, used;
+	unsigned int live;
+	struct {
+		int fd;
+		__u64 size;
+	} buffers[REGION_LIVE];
+};
+
+static __u64 region_number(const char *name)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/carveout/%s",
+		 opt.heap, name);
+	return read_number(path, NULL);
+}
+
+/*
+ * The largest buffer to be had, to 64 KiB, or all that is free. A larger one is
+ * never easier to find room for.
+ */
+static __u64 region_largest(const struct region *r)
+{
+	__u64 good = 0, bad = r->size - r->used, size = bad;
+
+	while (bad - good > 64 * KIB) {
+		int fd = try_alloc(size);
+
+		if (fd >= 0) {
+			close(fd);
+			if (size == bad)
+				return size;
+			good = size;
+		} else {
+			bad = size;
+		}
+		size = (good + bad) / 2 / page_size * page_size;
+	}
+	return good;
+}
+
+static void region_close_one(struct region *r)
+{
+	unsigned int i = nrand48(r->state) % r->live;
+
+	close(r->buffers[i].fd);
+	r->used -= r->buffers[i].size;
+	r->buffers[i] = r->buffers[--r->live];
+}
+
+/*
+ * Somebody needs a buffer, for which others have to go until it fits into @fill
+ * bytes. Returns whether there was one place large enough for it.
+ */
+static bool region_step(struct region *r, __u64 fill, struct series *s)
+{
+	/* The largest two are not what one region is for */
+	__u64 size = draw(r->state, ARRAY_SIZE(mix_sizes) - 2);
+	__u64 t;
+	int fd;
+
+	size = (size + page_size - 1) / page_size * page_size;
+	while (r->used + size > fill || r->live == REGION_LIVE)
+		region_close_one(r);
+	t = now();
+	fd = try_alloc(size);
+	if (fd < 0)
+		return false;
+	add(s, ALLOC, now() - t);
+	r->buffers[r->live].fd = fd;
+	r->buffers[r->live++].size = size;
+	r->used += size;
+	return true;
+}
+
+/* Steps until the next look at what is left */
+static void region_steps(struct region *r, unsigned int percent,
+			 unsigned int steps, struct space *space)
+{
+	char scenario[32];
+	struct series s;
+
+	series_init(&s, steps);
+	space->step += steps;
+	while (steps--)
+		if (!region_step(r, r->size / 100 * percent, &s))
+			space->failed++;
+	space->free = r->size - r->used;
+	space->largest = region_largest(r);
+	s.space = space;
+	snprintf(scenario, sizeof(scenario), "fragment-%u", percent);
+	report(scenario, 0, 1, &s, NULL);
+	series_free(&s);
+}
+
+/* When all buffers are gone, the whole region is to be had at once again */
+static void measure_fragments(struct region *r, unsigned int percent)
+{
+	unsigned int every = (opt.ops + REGION_LOOKS - 1) / REGION_LOOKS;
+	struct space space = { };
+
+	/* Until the one before has been scrubbed */
+	pause_ms(opt.settle_ms);
+	seed(r->state);
+	for (unsigned int i = 0; i < REGION_LOOKS; i++)
+		region_steps(r, percent, every, &space);
+	while (r->live)
+		region_close_one(r);
+	if (region_largest(r) != r->size)
+		die("%s: the region is not whole again", opt.heap);
+}
+
+static void run_fragment(void)
+{
+	__u64 fallbacks = region_number("fallbacks");
+	struct region *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		die("no memory for a region");
+	r->size = region_number("size_kib") * KIB;
+	if (r->size < 64 * MIB)
+		die("%s is no carveout of 64 MiB or more", opt.heap);
+	allow_descriptors(REGION_LIVE);
+	for (unsigned int i = 0; i < opt.fills.n; i++)
+		measure_fragments(r, opt.fills.value[i]);
+	if (region_number("fallbacks") != fallbacks)
+		die("%s falls back on another heap", opt.heap);
+	free(r);
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(void);
@@ -916,6 +1131,7 @@ static const struct scenario {
 } scenarios[] = {
 	{ "cold", run_cold, "nothing to recycle (needs root)" },
 	{ "warm", run_warm, "the same size again after a pause" },
+	{ "unpooled", run_unpooled, "warm, but the pool keeps nothing (needs root)" },
 	{ "spin", run_spin, "warm, with a busy process on every CPU" },
 	{ "burst", run_burst, "8 allocated, 8 closed, a pause" },
 	{ "mix-cold", run_mix_cold, "64 buffers of many sizes, from cold (needs root)" },
@@ -924,6 +1140,7 @@ static const struct scenario {
 	{ "threads", run_threads, "threads that allocate and close" },
 	{ "live", run_live, "4 KiB while 10000 buffers live" },
 	{ "dma", run_dma, "devices share it (needs root and the test importer)" },
+	{ "fragment", run_fragment, "what a long time leaves of a carveout" },
 };
 
 static void usage(FILE *f)
@@ -932,19 +1149,20 @@ static void usage(FILE *f)
 		"Usage: dmaheap-bench [option]...\n"
 		"Measure what buffers of a DMA-BUF heap cost.\n"
 		"  -H, --heap=NAME,...      heaps, one after the other (system)\n"
-		"  -S, --scenario=NAME,...  what to measure (all but dma)\n"
+		"  -S, --scenario=NAME,...  what to measure (all but dma, fragment)\n"
 		"  -s, --size=SIZE,...      in bytes, or with k, m\n"
 		"  -n, --samples=N          of each size (by size)\n"
 		"  -p, --pause=MS           after each sample (20)\n"
 		"  -w, --settle=MS          before a cold sample (1100)\n"
-		"  -o, --ops=N              steps of the mix (3000)\n"
+		"  -o, --ops=N              steps of the mix, of fragment (3000)\n"
 		"  -P, --paced-ops=N        steps of mix-paced (600)\n"
-		"  -r, --seed=N             of the mix (1)\n"
+		"  -r, --seed=N             of the mix, of fragment (1)\n"
 		"  -t, --threads=N,...      (1,2,4)\n"
 		"  -T, --thread-size=SIZE,...  (4k,1m)\n"
 		"  -l, --live=N             buffers of live (10000)\n"
 		"  -D, --dma-size=SIZE,...  (64k,8m,64m)\n"
 		"  -i, --importers=N,...    devices that share, up to 8 (1,2,4,8)\n"
+		"  -F, --fill=PERCENT,...   of the carveout in fragment (50,70,90)\n"
 		"  -m, --no-map             allocate and close only\n"
 		"  -c, --csv                CSV instead of a table\n"
 		"  -f, --file=FILE          CSV there, too\n"
@@ -1057,21 +1275,22 @@ int main(int argc, char **argv)
 		{ "live", required_argument, NULL, 'l' },
 		{ "dma-size", required_argument, NULL, 'D' },
 		{ "importers", required_argument, NULL, 'i' },
+		{ "fill", required_argument, NULL, 'F' },
 		{ "no-map", no_argument, NULL, 'm' },
 		{ "csv", no_argument, NULL, 'c' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	/* The last one needs what only a kernel for tests has */
-	unsigned int chosen = (1u << (ARRAY_SIZE(scenarios) - 1)) - 1;
+	/* The last two need what not every kernel, and not every heap has */
+	unsigned int chosen = (1u << (ARRAY_SIZE(scenarios) - 2)) - 1;
 	char system[] = "system";
 	char *heaps = system;
 	char *file = NULL;
 	char *name;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:r:t:T:l:D:i:mcf:h",
+	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:r:t:T:l:D:i:F:mcf:h",
 				options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
@@ -1115,6 +1334,9 @@ int main(int argc, char **argv)
 			break;
 		case 'i':
 			many("number of devices", optarg, &opt.importers, 8);
+			break;
+		case 'F':
+			many("percentage", optarg, &opt.fills, 100);
 			break;
 		case 'm':
 			opt.map = false;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What ld --wrap calls instead of the function, and how that is still reached
+ */
+#ifndef FAKE_H
+#define FAKE_H
+
+#include <sys/types.h>
+
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+ssize_t __real_read(int fd, void *buf, size_t n);
+ssize_t __wrap_read(int fd, void *buf, size_t n);
+int __real_rmdir(const char *path);
+int __wrap_rmdir(const char *path);
+
+#endif

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""dmaheap top in a terminal: top.py CASE DMAHEAP ROOT"""
+
+import os
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+from terminal import Terminal  # noqa: E402  (must not leave files in the tree)
+
+UTF8 = {'TERM': 'xterm', 'LC_ALL': 'C.UTF-8'}
+ASCII = {'TERM': 'vt100', 'LC_ALL': 'C'}
+
+
+def need(what, message):
+    if not what:
+        raise AssertionError(message)
+
+
+def after(t):
+    """What must be true when the program has gone, or stopped."""
+    t.drain()
+    need(t.screen.plain(), 'the screen is not what it was')
+    need(t.restored(), 'the modes of the terminal are not what they were')
+
+
+def begin(env=None, arguments=(), rows=24, columns=80, jobs=True):
+    t = Terminal([dmaheap, '--root', root, 'top', '-d', '0.2', *arguments],
+                 rows, columns, env or UTF8, jobs)
+    need(t.shows('PID'), f'no screen: {t.output!r}')
+    need(t.screen.alternate and not t.screen.cursor and not t.screen.wrap,
+         'the screen is not its own')
+    need(not t.restored(), 'keys do not come at once')
+    return t
+
+
+def runs(pid):
+    """Nobody may be there to see to the dead."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='latin1') as file:
+            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
+    except OSError:
+        return False
+
+
+def end(t, by):
+    need(t.ended(), 'it does not end')
+    need(t.status == by, f'it ended with {t.status:#x}, not {by:#x}')
+    after(t)
+    t.close()
+
+
+def quit_by_key():
+    for key in 'qQ':
+        t = begin()
+        t.key('x' + key)
+        end(t, 0)
+
+
+def by_signal(number):
+    def case():
+        t = begin()
+        t.kill(number)
+        end(t, number)
+    return case
+
+
+def interrupt_key():
+    t = begin()
+    t.key('\x03')
+    end(t, signal.SIGINT)
+
+
+def stop_and_go():
+    t = begin()
+    for _ in range(2):
+        t.key('\x1a')
+        need(t.stops(), 'it does not stop')
+        after(t)
+        need(t.output.endswith(b'\x1b[?1049l'), 'it draws after it has left')
+        t.kill(signal.SIGCONT)
+        need(t.wait(lambda: t.screen.alternate), 'it does not come back')
+        need(t.shows('PID'), 'it does not draw again')
+        need(not t.restored(), 'keys do not come at once any more')
+    t.key('q')
+    end(t, 0)
+
+
+def stop_alone():
+    """With nobody to let it go on, as in a pane of tmux, it must not stop."""
+    t = begin(jobs=False)
+    for _ in range(2):
+        seen = len(t.output)
+        t.key('\x1a')
+        need(t.wait(lambda: b'\x1b[?1049l' in t.output[seen:]), 'it does not leave')
+        need(t.wait(lambda: t.screen.alternate), 'it does not come back')
+        need(t.shows('PID'), 'it does not draw again')
+        t.drain()
+        need(t.screen.alternate and not t.screen.cursor, 'it is not there to stay')
+        need(not t.restored(), 'keys do not come at once any more')
+        need(not t.stopped, 'the kernel stops it')
+    t.key('q')
+    end(t, 0)
+
+
+def hard_stop():
+    t = begin()
+    t.kill(signal.SIGSTOP)
+    need(t.stops(), 'it does not stop')
+    t.kill(signal.SIGCONT)
+    seen = len(t.output)
+    need(t.wait(lambda: b'\x1b[?1049h' in t.output[seen:]), 'it does not begin anew')
+    t.key('q')
+    end(t, 0)
+
+
+def iterations():
+    t = Terminal([dmaheap, '--root', root, 'top', '-d', '0.1', '-n', '3'], env=UTF8)
+    end(t, 0)
+    need(t.output.count(b'\x1b[H') == 3, 'not three frames')
+
+
+def hang_up():
+    t = begin()
+    os.close(t.slave)
+    os.close(t.master)
+    os.waitpid(t.shell, 0)
+    for _ in range(100):
+        if not runs(t.pid):
+            return
+        time.sleep(0.1)
+    need(False, 'it does not end')
+
+
+def resize():
+    t = begin()
+    for rows, columns in ((40, 132), (10, 60), (6, 20), (3, 5), (1, 1), (24, 80)):
+        t.resize(rows, columns)
+        lines = t.screen.text().split('\n')
+        need(lines[0].startswith('dmaheap'[:max(columns - 1, 0)]),
+             f'no title in {rows}x{columns}: {lines[0]!r}')
+    need(t.shows('PID'), 'processes are gone')
+    t.key('q')
+    end(t, 0)
+
+
+def resize_at_once():
+    t = begin(arguments=('-d', '60'))
+    t.drain()
+    t.resize(30, 120)
+    need(t.wait(lambda: t.screen.cells[5][119][0] != ' ', 5), 'it does not draw at once')
+    t.key('q')
+    end(t, 0)
+
+
+def wide():
+    t = begin(rows=50, columns=200)
+    t.drain()
+    for row in t.screen.cells[3:6]:
+        need(''.join(c for c, _ in row).rstrip()[-1] in '0123456789.-', 'no hit rate')
+        need(row[199][0] != ' ', 'the line does not end at the edge')
+    t.key('q')
+    end(t, 0)
+
+
+def blocks():
+    t = begin()
+    need('\u2588' in t.screen.text(), 'no bars of blocks')
+    styles = {s for row in t.screen.cells for _, s in row}
+    need({(7,), (1,), (32,), (34,)} <= styles, f'colours are missing: {styles}')
+    t.key('q')
+    end(t, 0)
+
+
+def fine_end():
+    """Of 128 MiB in the pool of system 65 are clean and none is dirty."""
+    base = f'{root}/sys/class/dma_heap/system/pool/'
+    for name, value in (('clean_bytes', 65 << 20), ('dirty_bytes', 0)):
+        with open(base + name, 'w', encoding='ascii') as file:
+            file.write(f'{value}\n')
+    t = begin(rows=24, columns=120)
+    row = next(r for r in t.screen.cells if ''.join(c for c, _ in r).startswith('system '))
+    fine = [s for c, s in row if '\u2588' <= c <= '\u258f']
+    need(fine and (33,) not in fine[-5:], f'colours of the pool: {fine}')
+    t.key('q')
+    end(t, 0)
+
+
+def ascii_only():
+    t = begin(ASCII)
+    need(all(c < '\x7f' for c in t.screen.text()), 'not all is ASCII')
+    need('##' in t.screen.text(), 'no bars')
+    t.key('q')
+    end(t, 0)
+
+
+def no_keys():
+    t = Terminal(['sh', '-c', 'exec "$0" "$@" </dev/null', dmaheap, '--root', root,
+                  'top', '-d', '0.1', '-n', '5'], env=UTF8)
+    end(t, 0)
+
+
+def dumb():
+    t = Terminal([dmaheap, '--root', root, 'top'], env={'TERM': 'dumb'})
+    end(t, 1 << 8)
+    need(b'--batch' in t.output and b'\x1b' not in t.output, 'no advice')
+
+
+CASES = {
+    'quit': quit_by_key, 'int': by_signal(signal.SIGINT),
+    'term': by_signal(signal.SIGTERM), 'quit-signal': by_signal(signal.SIGQUIT),
+    'interrupt-key': interrupt_key, 'stop': stop_and_go,
+    'stop-alone': stop_alone, 'hard-stop': hard_stop,
+    'iterations': iterations, 'hang-up': hang_up, 'resize': resize,
+    'resize-now': resize_at_once, 'wide': wide,
+    'blocks': blocks, 'fine-end': fine_end, 'ascii': ascii_only, 'no-keys': no_keys, 'dumb': dumb,
+}
+
+if __name__ == '__main__':
+    if len(sys.argv) == 2 and sys.argv[1] == '--list':
+        print('\n'.join(CASES))
+        sys.exit(0)
+    case, dmaheap, root = sys.argv[1:]
+    try:
+        CASES[case]()
+    except (AssertionError, ValueError, OSError) as error:
+        sys.exit(f'{case}: {error}')
