@@ -30,6 +30,7 @@ FIXTURE(cache)
 	int importer[IMPORTERS];
 	int open_fds;
 	int buffers;
+	long long bytes;
 	bool uncached;
 	bool counts;
 	int fd;
@@ -106,6 +107,7 @@ FIXTURE_SETUP(cache)
 	self->uncached = strstr(variant->name, "-uncached");
 	self->open_fds = open_fds();
 	self->buffers = heap_buffers(variant->name);
+	self->bytes = heap_attr(variant->name, "bytes");
 	self->fd = -1;
 	for (i = 0; i < IMPORTERS; i++)
 		self->importer[i] = importer_open();
@@ -127,6 +129,7 @@ FIXTURE_TEARDOWN(cache)
 		EXPECT_EQ(0, close(self->fd));
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
+	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	close(self->heap_fd);
 }
 

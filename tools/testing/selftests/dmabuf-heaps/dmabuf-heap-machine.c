@@ -35,6 +35,7 @@ FIXTURE(heap_pool)
 	int importer;
 	int open_fds;
 	int buffers;
+	long long bytes;
 	long long max_kib;
 	long long decay_ms;
 	struct pool_stats stats;
@@ -84,12 +85,14 @@ FIXTURE_SETUP(heap_pool)
 	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
 	self->open_fds = open_fds();
 	self->buffers = heap_buffers(variant->name);
+	self->bytes = heap_attr(variant->name, "bytes");
 }
 
 FIXTURE_TEARDOWN(heap_pool)
 {
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
+	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	EXPECT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
 	EXPECT_EQ(0, pool_set(variant->name, "decay_ms", self->decay_ms));
 	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));

@@ -31,6 +31,7 @@ FIXTURE(pool)
 	int fd;
 	int open_fds;
 	int buffers;
+	long long bytes;
 	long long knobs[ARRAY_SIZE(knobs)];
 	long long reclaimable;
 	long available;
@@ -80,6 +81,7 @@ FIXTURE_SETUP(pool)
 	self->reclaimable = vm_counter("nr_kernel_misc_reclaimable");
 	self->open_fds = open_fds();
 	self->buffers = heap_buffers(variant->name);
+	self->bytes = heap_attr(variant->name, "bytes");
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 256 << 10));
 	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 600000));
 	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
@@ -91,6 +93,7 @@ FIXTURE_TEARDOWN(pool)
 
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
+	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	for (i = 0; i < ARRAY_SIZE(knobs); i++)
 		EXPECT_EQ(0, pool_set(variant->name, knobs[i], self->knobs[i]));
 	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
@@ -152,20 +155,6 @@ static int dirty_buffer(int heap_fd, size_t len, __u32 seed)
 	munmap(p, page_align(len));
 
 	return fd;
-}
-
-static long long buf_find_nonzero(int fd, size_t len)
-{
-	long long offset;
-	void *p;
-
-	p = buf_map(fd, len, PROT_READ);
-	if (p == MAP_FAILED)
-		return -errno;
-	offset = find_nonzero(p, len);
-	munmap(p, len);
-
-	return offset;
 }
 
 #define MAX_FILL	64
@@ -716,6 +705,7 @@ FIXTURE(heaps)
 {
 	int fds[HEAP_MAX];
 	int buffers[HEAP_MAX];
+	long long bytes[HEAP_MAX];
 	long long knobs[HEAP_MAX][ARRAY_SIZE(knobs)];
 	struct pool_stats stats;
 	int open_fds;
@@ -729,6 +719,7 @@ FIXTURE_SETUP(heaps)
 		self->fds[i] = heap_open(heap_list[i], O_RDWR | O_CLOEXEC);
 		ASSERT_LE(0, self->fds[i]);
 		self->buffers[i] = heap_buffers(heap_list[i]);
+		self->bytes[i] = heap_attr(heap_list[i], "bytes");
 		for (j = 0; j < ARRAY_SIZE(knobs); j++)
 			self->knobs[i][j] = pool_get(heap_list[i], knobs[j]);
 	}
@@ -748,6 +739,7 @@ FIXTURE_TEARDOWN(heaps)
 				EXPECT_EQ(0, pool_set(heap_list[i], knobs[j],
 						      self->knobs[i][j]));
 		EXPECT_EQ(self->buffers[i], heap_buffers(heap_list[i]));
+		EXPECT_EQ(self->bytes[i], heap_attr(heap_list[i], "bytes"));
 		close(self->fds[i]);
 	}
 }

@@ -236,6 +236,7 @@ FIXTURE(import)
 	int heap_fd;
 	int open_fds;
 	int buffers;
+	long long bytes;
 	int vgem[VGEMS];
 	int fd;
 	char *p;
@@ -260,6 +261,7 @@ FIXTURE_SETUP(import)
 	ASSERT_LE(0, self->vgem[VGEMS - 1]);
 	self->open_fds = open_fds();
 	self->buffers = heap_buffers(variant->heap);
+	self->bytes = heap_attr(variant->heap, "bytes");
 
 	self->fd = heap_alloc(self->heap_fd, BUF_LEN);
 	ASSERT_LE(0, self->fd);
@@ -278,6 +280,7 @@ FIXTURE_TEARDOWN(import)
 	EXPECT_EQ(self->open_fds, open_fds());
 	/* Also what the importers hold has to go before they do */
 	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
+	EXPECT_EQ(self->bytes, heap_attr(variant->heap, "bytes"));
 	for (i = 0; i < VGEMS; i++)
 		close(self->vgem[i]);
 	close(self->heap_fd);

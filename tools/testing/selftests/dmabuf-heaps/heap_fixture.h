@@ -3,8 +3,9 @@
  * The fixture of the DMA-BUF heap tests: one open heap.
  *
  * Its variants are the heaps found in /dev/dma_heap, so that every test runs
- * on every heap; HEAP=name in the environment restricts that to one. After
- * each test, passed or not, no descriptor and no buffer may be left over.
+ * on every heap; HEAP in the environment restricts that to those it names, with
+ * blanks in between. After each test, passed or not, no descriptor and no buffer
+ * may be left over, nor may any be in the heap's accounts.
  */
 #ifndef HEAP_FIXTURE_H
 #define HEAP_FIXTURE_H
@@ -30,6 +31,8 @@ FIXTURE(heap)
 	int fd;
 	int open_fds;
 	int buffers;
+	long long bytes;
+	long long counted;
 };
 
 FIXTURE_VARIANT(heap)
@@ -44,12 +47,16 @@ FIXTURE_SETUP(heap)
 	self->open_fds = open_fds();
 	ASSERT_LT(0, self->open_fds);
 	self->buffers = heap_buffers(variant->name);
+	self->bytes = heap_attr(variant->name, "bytes");
+	self->counted = heap_attr(variant->name, "buffers");
 }
 
 FIXTURE_TEARDOWN(heap)
 {
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
+	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
+	EXPECT_EQ(self->counted, heap_attr(variant->name, "buffers"));
 	EXPECT_EQ(0, close(self->fd));
 }
 
@@ -81,11 +88,25 @@ static void heap_register(struct __fixture_metadata *fixture)
 	}
 }
 
+/* How many heaps HEAP in the environment names */
+static int heaps_asked_for(void)
+{
+	const char *at = getenv("HEAP");
+	int count = 0;
+
+	while (at && *(at += strspn(at, " "))) {
+		at += strcspn(at, " ");
+		count++;
+	}
+
+	return count;
+}
+
 /* To be called first by main(); does not return if there is nothing to test */
 static void heap_tests_init(void)
 {
 	heap_count = heap_names(heap_list, HEAP_MAX);
-	if (heap_count) {
+	if (heap_count && heap_count >= heaps_asked_for()) {
 		heap_register(&_heap_fixture_object);
 		return;
 	}
@@ -93,7 +114,8 @@ static void heap_tests_init(void)
 	ksft_print_header();
 	/* A name that is not there is a mistake, a kernel without heaps is not */
 	if (getenv("HEAP") && !access(HEAP_DIR, F_OK))
-		ksft_exit_fail_msg("no heap %s in %s\n", getenv("HEAP"), HEAP_DIR);
+		ksft_exit_fail_msg("not all of %s in %s\n", getenv("HEAP"),
+				   HEAP_DIR);
 	ksft_exit_skip("no heap in %s\n", HEAP_DIR);
 }
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <drm/drm.h>
 #include <drm/drm_mode.h>
 
@@ -24,10 +26,33 @@
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Returns how many heaps there are; HEAP in the environment names the only one */
-int heap_names(char names[][HEAP_NAME_SIZE], int max)
+/* Whether @word is in a list of words with @separator in between */
+static bool word_in(const char *list, const char *word, char separator)
+{
+	size_t len = strlen(word);
+	const char *at = list;
+
+	while (at && (at = strstr(at, word))) {
+		if ((at == list || at[-1] == separator) &&
+		    (!at[len] || at[len] == separator))
+			return true;
+		at += len;
+	}
+
+	return false;
+}
+
+/* HEAP in the environment names the heaps that count, with blanks in between */
+bool heap_is_asked_for(const char *name)
 {
 	const char *only = getenv("HEAP");
+
+	return !only || word_in(only, name, ' ');
+}
+
+/* Returns how many heaps there are, of those that count */
+int heap_names(char names[][HEAP_NAME_SIZE], int max)
+{
 	struct dirent *entry;
 	int count = 0;
 	DIR *dir;
@@ -37,9 +62,8 @@ int heap_names(char names[][HEAP_NAME_SIZE], int max)
 		return 0;
 
 	while (count < max && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (only && strcmp(only, entry->d_name))
+		if (entry->d_name[0] == '.' ||
+		    !heap_is_asked_for(entry->d_name))
 			continue;
 		snprintf(names[count++], HEAP_NAME_SIZE, "%s", entry->d_name);
 	}
@@ -82,6 +106,55 @@ int heap_alloc(int heap_fd, __u64 len)
 	return heap_alloc_flags(heap_fd, len, O_RDWR | O_CLOEXEC);
 }
 
+static void attr_path(char *path, size_t size, const char *heap_name,
+		      const char *attr)
+{
+	snprintf(path, size, "/sys/class/dma_heap/%s/%s", heap_name, attr);
+}
+
+int heap_attr_read(const char *heap_name, const char *attr, char *text,
+		   size_t size)
+{
+	char path[PATH_MAX];
+	int ret;
+
+	attr_path(path, sizeof(path), heap_name, attr);
+	ret = file_read(path, text, size);
+	if (ret)
+		return ret;
+	text[strcspn(text, "\n")] = '\0';
+
+	return 0;
+}
+
+long long heap_attr(const char *heap_name, const char *attr)
+{
+	char text[64];
+	int ret;
+
+	ret = heap_attr_read(heap_name, attr, text, sizeof(text));
+
+	return ret ? ret : atoll(text);
+}
+
+int heap_attr_write(const char *heap_name, const char *attr, const char *text)
+{
+	char path[PATH_MAX];
+
+	attr_path(path, sizeof(path), heap_name, attr);
+
+	return file_write(path, text);
+}
+
+int heap_attr_set(const char *heap_name, const char *attr, long long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", value);
+
+	return heap_attr_write(heap_name, attr, text);
+}
+
 size_t page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
@@ -122,6 +195,46 @@ int buf_sync_partial(int fd, __u64 flags, __u64 offset, __u64 len)
 	return ioctl(fd, DMA_BUF_IOCTL_SYNC_PARTIAL, &sync) < 0 ? -errno : 0;
 }
 
+int buf_charge(int fd, __u64 flags)
+{
+	struct dma_buf_charge charge = {
+		.flags = flags,
+	};
+
+	return ioctl(fd, DMA_BUF_IOCTL_CHARGE, &charge) < 0 ? -errno : 0;
+}
+
+/* The rest of the line of fdinfo that begins with @field; empty without it */
+void buf_fdinfo(int fd, const char *field, char *value, size_t size)
+{
+	char path[64], line[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	value[0] = '\0';
+	file = fopen(path, "re");
+	if (!file)
+		return;
+
+	while (fgets(line, sizeof(line), file)) {
+		if (strncmp(line, field, strlen(field)))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(value, size, "%s", line + strlen(field));
+	}
+	fclose(file);
+}
+
+/* The heap whose buffer it is */
+const char *buf_exporter(int fd)
+{
+	static char name[HEAP_NAME_SIZE];
+
+	buf_fdinfo(fd, "exp_name:\t", name, sizeof(name));
+
+	return name;
+}
+
 /* Maps from the start of the buffer; MAP_FAILED and errno on failure */
 void *buf_map(int fd, size_t len, int prot)
 {
@@ -148,6 +261,21 @@ int buf_filled(int heap_fd, size_t len, __u32 seed)
 	return fd;
 }
 
+/* Offset of the first word that is not zero, or -1; less if that is not to be seen */
+long long buf_find_nonzero(int fd, size_t len)
+{
+	long long offset;
+	void *p;
+
+	p = buf_map(fd, len, PROT_READ);
+	if (p == MAP_FAILED)
+		return -1 - errno;
+	offset = find_nonzero(p, len);
+	munmap(p, len);
+
+	return offset;
+}
+
 static sigjmp_buf fault_return;
 static atomic_int fault_signal;
 
@@ -157,24 +285,33 @@ static void on_fault(int sig)
 	siglongjmp(fault_return, 1);
 }
 
-int touch(char *p, bool write)
+/* A byte of each page; handlers are set once, which is most of what it costs */
+int touch_pages(char *p, size_t len, bool write)
 {
 	struct sigaction action = { .sa_handler = on_fault };
 	struct sigaction old_segv, old_bus;
+	size_t at, page = page_size();
 
 	sigaction(SIGSEGV, &action, &old_segv);
 	sigaction(SIGBUS, &action, &old_bus);
 	fault_signal = 0;
 	if (!sigsetjmp(fault_return, 1)) {
-		char byte = __atomic_load_n(p, __ATOMIC_RELAXED);
+		for (at = 0; at < len; at += page) {
+			char byte = __atomic_load_n(p + at, __ATOMIC_RELAXED);
 
-		if (write)
-			__atomic_store_n(p, byte, __ATOMIC_RELAXED);
+			if (write)
+				__atomic_store_n(p + at, byte, __ATOMIC_RELAXED);
+		}
 	}
 	sigaction(SIGSEGV, &old_segv, NULL);
 	sigaction(SIGBUS, &old_bus, NULL);
 
 	return fault_signal;
+}
+
+int touch(char *p, bool write)
+{
+	return touch_pages(p, 1, write);
 }
 
 static __u64 pattern_word(size_t offset, __u32 seed)
@@ -214,6 +351,52 @@ long long find_nonzero(const void *p, size_t len)
 			return i * sizeof(*word);
 
 	return -1;
+}
+
+union fd_message {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+int send_fd(int sock, int fd)
+{
+	struct iovec iov = { .iov_base = "", .iov_len = 1 };
+	union fd_message control = { };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+int receive_fd(int sock)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union fd_message control = { };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -EIO;
+	if (!msg.msg_controllen || control.header.cmsg_type != SCM_RIGHTS)
+		return -ENOMSG;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(int));
+
+	return fd;
 }
 
 static bool drm_is_vgem(int fd)
@@ -271,6 +454,22 @@ int vgem_export(int vgem, __u32 handle)
 	return prime.fd;
 }
 
+/* A buffer of vgem's own */
+int vgem_create(int vgem, size_t len, __u32 *handle)
+{
+	struct drm_mode_create_dumb create = {
+		.width = page_size(),
+		.height = len / page_size(),
+		.bpp = 8,
+	};
+
+	if (ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &create) < 0)
+		return -errno;
+	*handle = create.handle;
+
+	return 0;
+}
+
 int vgem_close_handle(int vgem, __u32 handle)
 {
 	struct drm_gem_close gem_close = {
@@ -288,22 +487,17 @@ int vgem_close_handle(int vgem, __u32 handle)
  */
 int vgem_next_offset(int vgem, size_t len, __u64 *offset)
 {
-	struct drm_mode_create_dumb create = {
-		.width = page_size(),
-		.height = len / page_size(),
-		.bpp = 8,
-	};
 	struct drm_mode_map_dumb map = { };
-	int ret = 0;
+	int ret;
 
-	if (ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &create) < 0)
-		return -errno;
+	ret = vgem_create(vgem, len, &map.handle);
+	if (ret)
+		return ret;
 
-	map.handle = create.handle;
 	if (ioctl(vgem, DRM_IOCTL_MODE_MAP_DUMB, &map) < 0)
 		ret = -errno;
 	*offset = map.offset;
-	vgem_close_handle(vgem, create.handle);
+	vgem_close_handle(vgem, map.handle);
 
 	return ret;
 }
@@ -487,30 +681,22 @@ int pool_shrink(const char *heap_name, long long *counted, long long *freed)
 	return sscanf(text, "%lld %lld", counted, freed) == 2 ? 0 : -EIO;
 }
 
-static void pool_knob(char *path, size_t size, const char *heap_name,
-		      const char *knob)
-{
-	snprintf(path, size, "/sys/class/dma_heap/%s/pool/%s", heap_name, knob);
-}
-
 long long pool_get(const char *heap_name, const char *knob)
 {
-	char path[128], text[64];
-	int ret;
+	char attr[64];
 
-	pool_knob(path, sizeof(path), heap_name, knob);
-	ret = file_read(path, text, sizeof(text));
+	snprintf(attr, sizeof(attr), "pool/%s", knob);
 
-	return ret ? ret : atoll(text);
+	return heap_attr(heap_name, attr);
 }
 
 int pool_write(const char *heap_name, const char *knob, const char *text)
 {
-	char path[128];
+	char attr[64];
 
-	pool_knob(path, sizeof(path), heap_name, knob);
+	snprintf(attr, sizeof(attr), "pool/%s", knob);
 
-	return file_write(path, text);
+	return heap_attr_write(heap_name, attr, text);
 }
 
 int pool_set(const char *heap_name, const char *knob, long long value)
@@ -520,6 +706,20 @@ int pool_set(const char *heap_name, const char *knob, long long value)
 	snprintf(text, sizeof(text), "%lld", value);
 
 	return pool_write(heap_name, knob, text);
+}
+
+/*
+ * Of memory that was reserved there may be clean some where the pool has none: it
+ * is taken before anything dirty, and if there is none, the scrubber is waited for.
+ */
+bool pool_waits_for_scrubber(const char *heap_name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/carveout",
+		 heap_name);
+
+	return !access(path, F_OK);
 }
 
 int pool_prefill(const char *heap_name, size_t size, unsigned int count)
@@ -570,7 +770,7 @@ int importer_ask(int importer, const char *verb, unsigned long subject,
 /* A command without an answer, or whose answer does not matter */
 int importer_do(int importer, const char *format, ...)
 {
-	char command[64];
+	char command[128];
 	va_list args;
 
 	va_start(args, format);
@@ -580,21 +780,52 @@ int importer_do(int importer, const char *format, ...)
 	return importer_tell(importer, command);
 }
 
-/* -EINVAL for a page that is not mapped */
-int importer_user_page(int importer, const void *p, struct user_page *page)
+#define PAGES_AT_A_TIME	512
+#define LINE_SIZE	64
+
+/* The next line of an answer, "PFN WRITECOMBINED BLOCK WRITABLE" */
+static bool parse_user_page(char **line, struct user_page *page)
 {
-	char answer[128];
+	char *at = *line;
+
+	page->pfn = strtoul(at, &at, 10);
+	page->writecombined = strtol(at, &at, 10);
+	page->block = strtol(at, &at, 10);
+	page->writable = strtol(at, &at, 10);
+	if (*at != '\n')
+		return false;
+	*line = at + 1;
+
+	return true;
+}
+
+/* How each page of a mapping is mapped; -EINVAL if one is not there */
+int importer_user_pages(int importer, const char *p, size_t count,
+			struct user_page *pages)
+{
+	static char answer[PAGES_AT_A_TIME * LINE_SIZE];
+	size_t i, some;
+	char *line;
 	int ret;
 
-	ret = importer_ask(importer, "user", (unsigned long)p, 0, answer,
-			   sizeof(answer));
-	if (ret)
-		return ret;
-	ret = sscanf(answer, "page %lu writecombined %d block %d writable %d",
-		     &page->pfn, &page->writecombined, &page->block,
-		     &page->writable);
+	for (; count; count -= some, p += some * page_size()) {
+		some = count < PAGES_AT_A_TIME ? count : PAGES_AT_A_TIME;
+		ret = importer_ask(importer, "user", (unsigned long)p, some,
+				   answer, sizeof(answer));
+		if (ret)
+			return ret;
+		line = answer;
+		for (i = 0; i < some; i++)
+			if (!parse_user_page(&line, pages++))
+				return -EIO;
+	}
 
-	return ret == 4 ? 0 : -EIO;
+	return 0;
+}
+
+int importer_user_page(int importer, const void *p, struct user_page *page)
+{
+	return importer_user_pages(importer, p, 1, page);
 }
 
 /* Since the last "count" */
@@ -642,8 +873,11 @@ static void add_line(struct buf_chunks *chunks, const char *line)
 	if (sscanf(line, "page %lu %d %lu", &chunk->pfn, &chunk->node,
 		   &chunk->pages) == 3)
 		chunks->count++;
-	else if (sscanf(line, "dma %llu %u", &address, &len) == 2 &&
-		 address + len > chunks->dma_end)
+	if (sscanf(line, "dma %llu %u", &address, &len) != 2)
+		return;
+	if (!chunks->segments++ || address < chunks->dma_start)
+		chunks->dma_start = address;
+	if (address + len > chunks->dma_end)
 		chunks->dma_end = address + len;
 }
 
@@ -683,20 +917,27 @@ void buf_put_chunks(struct buf_chunks *chunks)
 	free(chunks->chunk);
 }
 
+/* Where in memory the buffer is, or 0 if it is in more than one place */
+unsigned long long buf_address(int importer, int fd)
+{
+	unsigned long long address = 0;
+	struct buf_chunks chunks;
+
+	if (buf_get_chunks(importer, fd, 64, &chunks))
+		return 0;
+	if (chunks.count == 1 && chunks.segments == 1)
+		address = (unsigned long long)chunks.chunk[0].pfn * page_size();
+	buf_put_chunks(&chunks);
+
+	return address;
+}
+
 /* NEED is a list of words: what this machine is known to have */
 bool is_needed(const char *what)
 {
-	const char *need = getenv("NEED"), *at = need;
-	size_t len = strlen(what);
+	const char *need = getenv("NEED");
 
-	while (at && (at = strstr(at, what))) {
-		if ((at == need || at[-1] == ',') &&
-		    (!at[len] || at[len] == ','))
-			return true;
-		at += len;
-	}
-
-	return false;
+	return need && word_in(need, what, ',');
 }
 
 long long now_ms(void)
@@ -784,4 +1025,45 @@ long long vm_counter(const char *name)
 long long meminfo_kib(const char *name)
 {
 	return file_value("/proc/meminfo", name);
+}
+
+/* The number in a file, or a negative error */
+long long file_number(const char *path)
+{
+	char text[64];
+	int ret;
+
+	ret = file_read(path, text, sizeof(text));
+
+	return ret ? ret : atoll(text);
+}
+
+/*
+ * Tells how often the kernel has said something, as an error or worse, that has
+ * both words in it, whatever their case.
+ */
+int kmsg_errors(const char *word, const char *other)
+{
+	char record[8192];
+	int fd, count = 0;
+	ssize_t len;
+
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		if (len < 0)
+			continue;
+		record[len] = '\0';
+		/* Without the names of devices that come behind the text */
+		record[strcspn(record, "\n")] = '\0';
+		if (atoi(record) <= 3 && strcasestr(record, word) &&
+		    strcasestr(record, other))
+			count++;
+	}
+	close(fd);
+
+	return count;
 }

@@ -26,6 +26,14 @@ struct dma_buf_sync_partial {
 	_IOW(DMA_BUF_BASE, 0x40, struct dma_buf_sync_partial)
 #endif
 
+#ifndef DMA_BUF_IOCTL_CHARGE
+struct dma_buf_charge {
+	__u64 flags;
+};
+
+#define DMA_BUF_IOCTL_CHARGE	_IOW(DMA_BUF_BASE, 0x41, struct dma_buf_charge)
+#endif
+
 #define HEAP_DIR	"/dev/dma_heap"
 #define HEAP_NAME_SIZE	256
 #define HEAP_MAX	128
@@ -34,11 +42,22 @@ struct dma_buf_sync_partial {
 #define MIB(n)		((size_t)(n) << 20)
 
 /* Heaps */
+bool heap_is_asked_for(const char *name);
 int heap_names(char names[][HEAP_NAME_SIZE], int max);
 int heap_open(const char *name, int flags);
 int heap_ioctl(int heap_fd, unsigned int cmd, void *arg);
 int heap_alloc_flags(int heap_fd, __u64 len, __u32 fd_flags);
 int heap_alloc(int heap_fd, __u64 len);
+
+/*
+ * Attributes of a heap in sysfs, by their path below the heap's directory: as a
+ * number (or a negative error), or as text without the end of the line.
+ */
+long long heap_attr(const char *heap_name, const char *attr);
+int heap_attr_read(const char *heap_name, const char *attr, char *text,
+		   size_t size);
+int heap_attr_write(const char *heap_name, const char *attr, const char *text);
+int heap_attr_set(const char *heap_name, const char *attr, long long value);
 
 /* Buffers */
 size_t page_size(void);
@@ -46,11 +65,16 @@ size_t page_align(size_t len);
 long long buf_size(int fd);
 int buf_sync(int fd, __u64 flags);
 int buf_sync_partial(int fd, __u64 flags, __u64 offset, __u64 len);
+int buf_charge(int fd, __u64 flags);
 void *buf_map(int fd, size_t len, int prot);
 int buf_filled(int heap_fd, size_t len, __u32 seed);
+long long buf_find_nonzero(int fd, size_t len);
+void buf_fdinfo(int fd, const char *field, char *value, size_t size);
+const char *buf_exporter(int fd);
 
 /* Reads a byte, and writes it back; returns the signal that raised, or 0 */
 int touch(char *p, bool write);
+int touch_pages(char *p, size_t len, bool write);
 
 /*
  * Every 64-bit word of a pattern tells its offset and the seed, so that a page
@@ -62,10 +86,15 @@ void pattern_fill(void *p, size_t offset, size_t len, __u32 seed);
 long long pattern_check(const void *p, size_t offset, size_t len, __u32 seed);
 long long find_nonzero(const void *p, size_t len);
 
+/* Descriptors through a UNIX socket */
+int send_fd(int sock, int fd);
+int receive_fd(int sock);
+
 /* vgem, a DRM device without hardware, as importer */
 int vgem_open(void);
 int vgem_import(int vgem, int fd, __u32 *handle);
 int vgem_export(int vgem, __u32 handle);
+int vgem_create(int vgem, size_t len, __u32 *handle);
 int vgem_close_handle(int vgem, __u32 handle);
 int vgem_next_offset(int vgem, size_t len, __u64 *offset);
 
@@ -98,6 +127,7 @@ int pool_shrink(const char *heap_name, long long *counted, long long *freed);
 long long pool_get(const char *heap_name, const char *knob);
 int pool_set(const char *heap_name, const char *knob, long long value);
 int pool_write(const char *heap_name, const char *knob, const char *text);
+bool pool_waits_for_scrubber(const char *heap_name);
 int pool_prefill(const char *heap_name, size_t size, unsigned int count);
 
 /* heap_test_importer, a module that tells what user space cannot see */
@@ -110,7 +140,9 @@ struct buf_chunk {
 struct buf_chunks {
 	struct buf_chunk *chunk;
 	int count;
-	/* The end of the highest address the device was given */
+	/* What the device was given: from the lowest address to the highest */
+	int segments;
+	unsigned long long dma_start;
 	unsigned long long dma_end;
 };
 
@@ -148,6 +180,8 @@ struct sync_count {
 int importer_open(void);
 int importer_do(int importer, const char *format, ...);
 int importer_user_page(int importer, const void *p, struct user_page *page);
+int importer_user_pages(int importer, const char *p, size_t count,
+			struct user_page *pages);
 int importer_counted(int importer, struct sync_count *clean,
 		     struct sync_count *drop);
 long long importer_reads(int importer, size_t offset, size_t len, __u32 seed);
@@ -156,6 +190,7 @@ int importer_ask(int importer, const char *verb, unsigned long subject,
 int buf_get_chunks(int importer, int fd, unsigned int mask_bits,
 		   struct buf_chunks *chunks);
 void buf_put_chunks(struct buf_chunks *chunks);
+unsigned long long buf_address(int importer, int fd);
 
 /* Whether NEED in the environment says that a test must not be skipped */
 bool is_needed(const char *what);
@@ -181,8 +216,10 @@ unsigned int pseudo_random(__u64 *state);
 /* File helpers */
 int file_read(const char *path, char *buf, size_t size);
 int file_write(const char *path, const char *text);
+long long file_number(const char *path);
 long long file_value(const char *path, const char *name);
 long long vm_counter(const char *name);
 long long meminfo_kib(const char *name);
+int kmsg_errors(const char *word, const char *other);
 
 #endif /* HEAP_HELPERS_H */

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Heaps on protected carveouts: that the CPU gets at them in no way but devices
+ * do, that a range is protected as long as anybody could use it and clean before
+ * anybody does, and what happens when the secure world fails.
+ *
+ * The secure world is heap_test_protector, which tells in debugfs what it was
+ * asked to do. NEED in the environment names what must not be lacking: protector,
+ * importer. The last tests lose some memory of a region called "torn" for good.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+#include "../kselftest_harness.h"
+#include "heap_regions.h"
+
+#define PROTECTOR	"/sys/kernel/debug/dma_heap_test_protector/"
+#define READ_WRITE	(PROT_READ | PROT_WRITE)
+#define TIMEOUT		120
+#define MAX_BUFS	512
+#define TORN		"torn"
+
+static struct carveout regions[MAX_CARVEOUTS];
+static int region_count;
+
+static long long protector_get(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PROTECTOR "%s", name);
+
+	return file_number(path);
+}
+
+static int protector_set(const char *name, int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), PROTECTOR "%s", name);
+	snprintf(text, sizeof(text), "%d", value);
+
+	return file_write(path, text);
+}
+
+/* What a device of the secure world does to a range: "fill" or "check" */
+static int secure_device(const char *what, unsigned long long base, size_t len)
+{
+	char path[128], text[64];
+
+	snprintf(path, sizeof(path), PROTECTOR "%s", what);
+	snprintf(text, sizeof(text), "0x%llx 0x%zx", base, len);
+
+	return file_write(path, text);
+}
+
+/* Whether all of the range is protected, or with !@all, whether any of it is */
+static bool is_protected(unsigned long long base, size_t len, bool all)
+{
+	unsigned long long from, size;
+	bool any = false;
+	char line[128];
+	FILE *file;
+
+	file = fopen(PROTECTOR "ranges", "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "0x%llx 0x%llx", &from, &size) != 2)
+			continue;
+		if (all ? from <= base && base + len <= from + size :
+			  from < base + len && base < from + size)
+			any = true;
+	}
+	fclose(file);
+
+	return any;
+}
+
+FIXTURE(protected)
+{
+	int fd;
+	int importer;
+	int open_fds;
+	int buffers;
+	long long bytes;
+	long long decay_ms;
+	long long leaked;
+	const struct carveout *region;
+};
+
+FIXTURE_VARIANT(protected)
+{
+	struct carveout region;
+};
+
+static int settle(const struct carveout *region)
+{
+	if (pool_set(region->heap, "decay_ms", 1))
+		return -1;
+
+	return WAIT_FOR(carveout_settled(region)) ? 0 : -1;
+}
+
+FIXTURE_SETUP(protected)
+{
+	const struct carveout *region = &variant->region;
+
+	self->region = region;
+	self->importer = importer_open();
+	if (self->importer < 0) {
+		ASSERT_FALSE(is_needed("importer"));
+		SKIP(return, "no test importer");
+	}
+	if (access(PROTECTOR "ranges", R_OK)) {
+		ASSERT_FALSE(is_needed("protector"));
+		SKIP(return, "no test protector");
+	}
+	/* Once the provider is there it may take the kernel a moment */
+	ASSERT_TRUE(WAIT_FOR((self->fd = heap_open(region->heap, O_RDWR |
+						   O_CLOEXEC)) >= 0))
+		TH_LOG("no heap %s", region->heap);
+	ASSERT_EQ(0, protector_set("fail_protect", 0));
+	ASSERT_EQ(0, protector_set("fail_scrub", 0));
+	ASSERT_EQ(0, protector_set("fail_unprotect", 0));
+	self->decay_ms = pool_get(region->heap, "decay_ms");
+	ASSERT_EQ(0, settle(region));
+	ASSERT_EQ(0, pool_set(region->heap, "decay_ms", 600000));
+	self->leaked = carveout_leaked(region->heap);
+	if (self->leaked)
+		SKIP(return, "lost memory when this was run before");
+	self->open_fds = open_fds();
+	self->buffers = heap_buffers(region->heap);
+	self->bytes = heap_attr(region->heap, "bytes");
+}
+
+FIXTURE_TEARDOWN(protected)
+{
+	const struct carveout *region = &variant->region;
+
+	EXPECT_EQ(self->open_fds, open_fds());
+	EXPECT_EQ(self->buffers, heap_buffers(region->heap));
+	EXPECT_EQ(self->bytes, heap_attr(region->heap, "bytes"));
+	EXPECT_EQ(0, settle(region))
+		TH_LOG("free %lld of %llu KiB, %s",
+		       carveout_get(region->heap, "free_kib"),
+		       region->size / 1024, pool_text(region->heap));
+	EXPECT_EQ(0, pool_set(region->heap, "decay_ms", self->decay_ms));
+	close(self->importer);
+	close(self->fd);
+}
+
+#define PROTECTED_TEST(name)	TEST_F_TIMEOUT(protected, name, TIMEOUT)
+
+/* First of all: nobody has scrubbed it for another buffer yet */
+PROTECTED_TEST(what_was_there_at_boot_is_gone)
+{
+	size_t len = carveout_largest(self->region);
+	unsigned long long at;
+	int fd;
+
+	fd = heap_alloc(self->fd, len);
+	ASSERT_LE(0, fd);
+	at = buf_address(self->importer, fd);
+	EXPECT_EQ(self->region->base, at);
+	EXPECT_EQ(0, secure_device("check", at, len));
+	EXPECT_EQ(0, close(fd));
+}
+
+PROTECTED_TEST(cpu_is_kept_out)
+{
+	const __u64 start = DMA_BUF_SYNC_START, end = DMA_BUF_SYNC_END;
+	char answer[64];
+	__u64 dir;
+	int fd;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(MIB(1), buf_size(fd));
+	EXPECT_EQ(MAP_FAILED, buf_map(fd, MIB(1), READ_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(MAP_FAILED, buf_map(fd, KIB(4), PROT_READ));
+	EXPECT_EQ(EACCES, errno);
+	for (dir = DMA_BUF_SYNC_READ; dir <= DMA_BUF_SYNC_RW; dir++) {
+		EXPECT_EQ(-EACCES, buf_sync(fd, start | dir));
+		EXPECT_EQ(-EACCES, buf_sync(fd, end | dir));
+		EXPECT_EQ(-EACCES, buf_sync_partial(fd, start | dir, 0, KIB(4)));
+		EXPECT_EQ(-EACCES, buf_sync_partial(fd, end | dir, 0, KIB(4)));
+	}
+	EXPECT_EQ(-EACCES, importer_ask(self->importer, "vmap", fd, 0, answer,
+					sizeof(answer)));
+	EXPECT_EQ(-EACCES, importer_do(self->importer, "kalloc %s 4096",
+				       self->region->heap));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Nor is there any maintenance of caches, which would be an access, too */
+PROTECTED_TEST(devices_get_at_it)
+{
+	static const int devices[] = {
+		IMPORTER_64, IMPORTER_32, IMPORTER_COHERENT,
+	};
+	struct sync_count clean, drop;
+	int i, dir, fd, watched;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	watched = importer_do(self->importer, "watch %d", fd);
+	EXPECT_EQ(is_needed("counts") ? 0 : watched, watched);
+	for (i = 0; i < ARRAY_SIZE(devices); i++) {
+		ASSERT_EQ(0, importer_do(self->importer, "import %d %d", fd,
+					 devices[i]));
+		for (dir = DEVICE_READS_AND_WRITES; dir <= DEVICE_WRITES; dir++) {
+			EXPECT_EQ(0, importer_do(self->importer, "map %d", dir));
+			EXPECT_EQ(0, importer_do(self->importer, "unmap"));
+		}
+		EXPECT_EQ(0, importer_do(self->importer, "drop"));
+	}
+	if (!watched) {
+		ASSERT_EQ(0, importer_counted(self->importer, &clean, &drop));
+		EXPECT_EQ(0, clean.calls);
+		EXPECT_EQ(0, drop.calls);
+	}
+	EXPECT_EQ(0, close(fd));
+}
+
+/* To make a copy somebody has to read it */
+PROTECTED_TEST(device_with_copies_is_refused)
+{
+	int fd, ret;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	ret = importer_do(self->importer, "import %d %d", fd, IMPORTER_BOUNCES);
+	if (ret == -ENODEV) {
+		close(fd);
+		ASSERT_FALSE(is_needed("bounces"));
+		SKIP(return, "no device that gets copies");
+	}
+	/* At once or when it wants to map it */
+	if (!ret) {
+		ret = importer_do(self->importer, "map %d", DEVICE_READS);
+		EXPECT_EQ(0, importer_do(self->importer, "drop"));
+	}
+	EXPECT_GT(0, ret);
+	EXPECT_EQ(0, close(fd));
+}
+
+PROTECTED_TEST(in_one_piece)
+{
+	static const size_t lens[] = {
+		KIB(4), KIB(68), MIB(1), 1920 * 1080 * 3 / 2,
+	};
+	const struct carveout *region = self->region;
+	unsigned long long at;
+	int i, odd, fd;
+
+	odd = heap_alloc(self->fd, KIB(4));
+	ASSERT_LE(0, odd);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		fd = heap_alloc(self->fd, lens[i]);
+		ASSERT_LE(0, fd);
+		at = buf_address(self->importer, fd);
+		EXPECT_LE(region->base, at);
+		EXPECT_GE(region->base + region->size, at + page_align(lens[i]));
+		EXPECT_EQ(0, at % carveout_alignment(region, lens[i]));
+		EXPECT_EQ(0, close(fd));
+	}
+	EXPECT_EQ(0, close(odd));
+}
+
+/* In the pool, too; and no longer than it is there */
+PROTECTED_TEST(protected_while_in_use)
+{
+	long long protects = protector_get("protects");
+	long long unprotects = protector_get("unprotects");
+	long long scrubs = protector_get("scrubs");
+	unsigned long long at;
+	int fd;
+
+	EXPECT_FALSE(is_protected(self->region->base, self->region->size, false));
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	at = buf_address(self->importer, fd);
+	ASSERT_NE(0, at);
+	EXPECT_TRUE(is_protected(at, MIB(1), true));
+	EXPECT_EQ(protects + 1, protector_get("protects"));
+	EXPECT_EQ(0, secure_device("fill", at, MIB(1)));
+	EXPECT_EQ(-EIO, secure_device("check", at, MIB(1)));
+	EXPECT_EQ(0, close(fd));
+
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(self->region->heap,
+					   MIB(1) / page_size())));
+	EXPECT_TRUE(is_protected(at, MIB(1), true));
+	EXPECT_EQ(scrubs + 1, protector_get("scrubs"));
+	EXPECT_EQ(unprotects, protector_get("unprotects"));
+
+	/* Back from the pool: nothing to be protected again */
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(at, buf_address(self->importer, fd));
+	EXPECT_EQ(protects + 1, protector_get("protects"));
+	EXPECT_EQ(0, secure_device("check", at, MIB(1)));
+	EXPECT_EQ(0, close(fd));
+
+	EXPECT_EQ(0, settle(self->region));
+	EXPECT_FALSE(is_protected(at, MIB(1), false));
+	EXPECT_EQ(unprotects + 1, protector_get("unprotects"));
+	EXPECT_EQ(-EPERM, secure_device("fill", at, MIB(1)));
+}
+
+PROTECTED_TEST(scrubbed)
+{
+	static const size_t lens[] = { KIB(4), KIB(68), MIB(1), MIB(4) };
+	unsigned long long at;
+	int i, fd;
+
+	for (i = 0; i < ARRAY_SIZE(lens) * 3; i++) {
+		size_t len = lens[i / 3];
+
+		fd = heap_alloc(self->fd, len);
+		ASSERT_LE(0, fd);
+		at = buf_address(self->importer, fd);
+		EXPECT_EQ(0, secure_device("check", at, len));
+		EXPECT_EQ(0, secure_device("fill", at, len));
+		EXPECT_EQ(0, close(fd));
+		if (i % 3 != 2)
+			continue;
+		EXPECT_EQ(0, settle(self->region));
+	}
+	/* Whatever is still dirty */
+	fd = heap_alloc(self->fd, carveout_largest(self->region));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, secure_device("check", self->region->base,
+				   carveout_largest(self->region)));
+	EXPECT_EQ(0, close(fd));
+}
+
+PROTECTED_TEST(exhausted_and_had_back)
+{
+	const struct carveout *region = self->region;
+	int fds[MAX_BUFS], round, count;
+
+	for (round = 0; round < 3; round++) {
+		for (count = 0; count < MAX_BUFS; count++) {
+			fds[count] = heap_alloc(self->fd, KIB(512));
+			if (fds[count] < 0)
+				break;
+		}
+		EXPECT_EQ(-ENOMEM, fds[count]);
+		EXPECT_EQ(region->size / KIB(512), count);
+		EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
+		while (count--)
+			close(fds[count]);
+	}
+}
+
+PROTECTED_TEST(refused_protection_fails_the_allocation)
+{
+	const struct carveout *region = self->region;
+	size_t len = carveout_largest(region);
+	int i, fd;
+
+	ASSERT_EQ(0, protector_set("fail_protect", 3));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(-EIO, heap_alloc(self->fd, len));
+		EXPECT_EQ(region->size / 1024,
+			  carveout_get(region->heap, "free_kib"));
+	}
+	EXPECT_EQ(0, protector_get("fail_protect"));
+	EXPECT_FALSE(is_protected(region->base, region->size, false));
+	fd = heap_alloc(self->fd, len);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(self->leaked, carveout_leaked(region->heap));
+}
+
+/* Failures that cost memory: last, and of one region only */
+
+FIXTURE(torn)
+{
+	const struct carveout *region;
+	int fd;
+	int importer;
+	long long leaked;
+	int told;
+};
+
+/* How often the kernel has said that it has lost something of the region */
+static int times_told(const struct carveout *region)
+{
+	return kmsg_errors(region->heap, "are lost");
+}
+
+FIXTURE_SETUP(torn)
+{
+	int i;
+
+	for (i = 0; i < region_count; i++)
+		if (!strcmp(regions[i].heap, TORN))
+			self->region = &regions[i];
+	if (!self->region || access(PROTECTOR "ranges", R_OK)) {
+		ASSERT_FALSE(is_needed("protector"));
+		SKIP(return, "no test protector, or no region " TORN);
+	}
+	self->importer = importer_open();
+	if (self->importer < 0) {
+		ASSERT_FALSE(is_needed("importer"));
+		SKIP(return, "no test importer");
+	}
+	self->fd = heap_open(TORN, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, settle(self->region));
+	self->leaked = carveout_leaked(TORN);
+	self->told = times_told(self->region);
+}
+
+FIXTURE_TEARDOWN(torn)
+{
+	EXPECT_EQ(0, protector_set("fail_scrub", 0));
+	EXPECT_EQ(0, protector_set("fail_unprotect", 0));
+	EXPECT_EQ(0, settle(self->region))
+		TH_LOG("free %lld KiB, %s", carveout_get(TORN, "free_kib"),
+		       pool_text(TORN));
+	close(self->importer);
+	close(self->fd);
+}
+
+#define TORN_TEST(name)	TEST_F_TIMEOUT(torn, name, TIMEOUT)
+
+/* Takes all there is, page by page in the end; none of it is in the range */
+static long long pages_outside(int heap_fd, int importer,
+			       unsigned long long base, size_t len)
+{
+	static const size_t lens[] = { MIB(1), KIB(64), KIB(4) };
+	int fds[MAX_BUFS], count = 0, i = 0;
+	long long pages = 0;
+
+	while (i < ARRAY_SIZE(lens) && count < MAX_BUFS) {
+		unsigned long long at;
+
+		fds[count] = heap_alloc(heap_fd, lens[i]);
+		if (fds[count] == -ENOMEM) {
+			i++;
+			continue;
+		}
+		if (fds[count] < 0)
+			break;
+		at = buf_address(importer, fds[count]);
+		if (!at || (at < base + len && base < at + lens[i]))
+			pages = -1;
+		if (pages >= 0)
+			pages += lens[i] / page_size();
+		count++;
+	}
+	while (count--)
+		close(fds[count]);
+
+	return pages;
+}
+
+/* Lets the next call of the kind fail for a buffer, and looks what is left */
+static void lose(struct __test_metadata *_metadata,
+		 struct _test_data_torn *self, const char *kind, size_t len)
+{
+	const struct carveout *region = self->region;
+	unsigned long long at;
+	int fd;
+
+	ASSERT_EQ(0, pool_set(TORN, "decay_ms", 600000));
+	fd = heap_alloc(self->fd, len);
+	ASSERT_LE(0, fd);
+	at = buf_address(self->importer, fd);
+	EXPECT_EQ(0, secure_device("fill", at, len));
+	ASSERT_EQ(0, protector_set(kind, 1));
+	EXPECT_EQ(0, close(fd));
+	/* Also gives back to the region what is not in use */
+	EXPECT_EQ(0, pool_set(TORN, "decay_ms", 1));
+	EXPECT_TRUE(WAIT_FOR(carveout_leaked(TORN) ==
+			     self->leaked + len / 1024))
+		TH_LOG("%s", pool_text(TORN));
+	EXPECT_EQ(0, protector_get(kind));
+	EXPECT_EQ(self->told + 1, times_told(region));
+
+	EXPECT_EQ(0, settle(region));
+	EXPECT_EQ(region->size / page_size() -
+		  carveout_leaked(TORN) * 1024 / page_size(),
+		  pages_outside(self->fd, self->importer, at, len));
+	/* Nobody may rely on it to be safe, nor on it to be accessible */
+	EXPECT_TRUE(is_protected(at, len, true));
+}
+
+TORN_TEST(unscrubbed_range_is_lost)
+{
+	lose(_metadata, self, "fail_scrub", KIB(64));
+}
+
+TORN_TEST(range_that_stays_protected_is_lost)
+{
+	lose(_metadata, self, "fail_unprotect", KIB(128));
+}
+
+static FIXTURE_VARIANT(protected) variant_data[MAX_CARVEOUTS];
+static struct __fixture_variant_metadata variants[MAX_CARVEOUTS];
+
+int main(int argc, char **argv)
+{
+	struct carveout all[MAX_CARVEOUTS];
+	int i, count = carveouts_find(all, MAX_CARVEOUTS);
+
+	for (i = 0; i < count; i++)
+		if (all[i].protected)
+			regions[region_count++] = all[i];
+	if (!region_count) {
+		ksft_print_header();
+		if (is_needed("protector"))
+			ksft_exit_fail_msg("no protected carveout in the device tree\n");
+		ksft_exit_skip("no protected carveout in the device tree\n");
+	}
+	if (!heap_is_asked_for(TORN)) {
+		ksft_print_header();
+		ksft_exit_skip("no protected carveout among %s\n",
+			       getenv("HEAP"));
+	}
+	for (i = 0; i < region_count; i++) {
+		variant_data[i].region = regions[i];
+		variants[i].name = regions[i].heap;
+		variants[i].data = &variant_data[i];
+		__register_fixture_variant(&_protected_fixture_object,
+					   &variants[i]);
+	}
+
+	return test_harness_run(argc, argv);
+}

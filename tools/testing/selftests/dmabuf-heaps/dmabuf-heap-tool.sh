@@ -1,0 +1,316 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# dmaheap, of tools/dma-buf, on the files of a real kernel. It has to be in PATH, or
+# named by DMAHEAP; NEED in the environment names what must not be lacking: tool, trace.
+here=$(cd "$(dirname "$0")" && pwd)
+dmaheap=${DMAHEAP:-dmaheap}
+dir=$(mktemp -d) || exit 1
+out=$dir/out
+err=$dir/err
+heaps=/sys/class/dma_heap
+list=/sys/kernel/debug/dma_heap_buffers
+count=0
+failed=0
+holder=
+NEED=,${NEED:-},
+
+clean_up()
+{
+	[ -z "$holder" ] || kill "$holder" 2>/dev/null
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+
+# lacking WHAT MESSAGE: none of this, or, if it is needed, a failure
+lacking()
+{
+	case $NEED in
+	*,$1,*)
+		echo "TAP version 13"
+		echo "1..1"
+		echo "not ok 1 $2"
+		exit 1
+		;;
+	esac
+	echo "TAP version 13"
+	echo "1..0 # SKIP $2"
+	exit 4
+}
+
+bad=
+problem()
+{
+	bad="$bad# $*
+"
+}
+
+run()
+{
+	"$dmaheap" "$@" >"$out" 2>"$err" </dev/null
+	status=$?
+}
+
+is() { [ "$status" = "$1" ] || problem "exit status $status, not $1"; }
+quiet() { [ ! -s "$err" ] || problem "it complains"; }
+says() { grep -qF -- "$1" "$err" || problem "it does not complain '$1'"; }
+shows() { grep -qF -- "$1" "$out" || problem "it does not show '$1'"; }
+matches() { grep -qE -- "$1" "$out" || problem "no line like '$1'"; }
+attr() { cat "$heaps/system/$1"; }
+
+result()
+{
+	count=$((count + 1))
+	if [ -z "$bad" ]; then
+		echo "ok $count $1"
+		return
+	fi
+	failed=1
+	echo "not ok $count $1"
+	printf '%s' "$bad"
+	sed 's/^/# stdout: /' "$out" | head -n 20
+	sed 's/^/# stderr: /' "$err" | head -n 20
+	bad=
+}
+
+# hold ARGUMENT...: have buffers allocated, whose inode is then in $inode
+hold()
+{
+	: >"$dir/held"
+	"$dmaheap" alloc --json --hold 1h "$@" >"$dir/held" 2>"$err" &
+	holder=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		! grep -q '^}' "$dir/held" || break
+		sleep 1
+	done
+	inode=$(sed -n 's/.*"inode": \([0-9]*\).*/\1/p' "$dir/held" | head -n 1)
+	[ -n "$inode" ] || problem "nothing is allocated: $(cat "$err")"
+}
+
+release()
+{
+	kill "$holder"
+	wait "$holder" 2>/dev/null
+	holder=
+}
+
+# What the heap says of itself is what the tool says
+list_is_true()
+{
+	hold system 5m -n 2
+	run list --bytes system
+	is 0
+	quiet
+	tail -n 1 "$out" | {
+		read -r name cached contig prot align max fallback limit bytes buffers peak \
+			peak_buffers clean dirty failures
+		[ "$name" = system ] && [ "$cached$contig$prot" = yesnono ] &&
+			[ "$fallback" = - ] && [ "$align" = "$(attr alignment)" ] &&
+			[ "$max" = "$(attr max_alloc)" ] && [ "$limit" = "$(attr max_bytes)" ] &&
+			[ "$bytes" = "$(attr bytes)" ] && [ "$bytes" -ge 10485760 ] &&
+			[ "$buffers" = "$(attr buffers)" ] && [ "$peak" = "$(attr peak_bytes)" ] &&
+			[ "$peak_buffers" = "$(attr peak_buffers)" ] &&
+			[ "$clean$dirty" -ge 0 ] && [ "$failures" -ge 0 ]
+	} || problem "it is not what sysfs says"
+	release
+	result "list says what sysfs says"
+}
+
+list_has_all()
+{
+	for heap in "$heaps"/*; do
+		run list "${heap##*/}"
+		is 0
+		quiet
+		! grep -q '^[^ ]* *-  *-' "$out" || problem "facts of $heap are not known"
+	done
+	run list --json
+	is 0
+	[ "$(grep -c '"name":' "$out")" = "$(ls "$heaps" | wc -l)" ] || problem "not all heaps"
+	[ "$(sed -n 's/.*"total_pools_kib": \([0-9]*\),/\1/p' "$out")" -ge 0 ] ||
+		problem "nothing of the pools"
+	result "list has all heaps"
+}
+
+leak_is_found()
+{
+	hold system 12k --name 'a b\c'
+	sleep 1
+	run leaks --older 500ms
+	is 1
+	quiet
+	matches "^system +12\.0K +[0-9.]+s +$holder +lives +dmaheap +a b.c +$inode +[/-]"
+	run leaks --older 500ms --json
+	shows '"name": "a b\\c"'
+	shows "\"inode\": $inode"
+	shows '"alive": true'
+	run leaks --older 1h
+	is 0
+	release
+	run leaks --older 0
+	! grep -q " $inode " "$out" || problem "it shows a buffer that is gone"
+	result "leaks finds a buffer that nobody uses"
+}
+
+used_is_no_leak()
+{
+	hold system 12k --mmap
+	sleep 1
+	run leaks --older 500ms
+	! grep -q " $inode " "$out" || problem "a mapped buffer is taken for a leak"
+	grep -q "	$inode	" "$list" || problem "the buffer is not in the list"
+	release
+	result "leaks does not find a buffer that is mapped"
+}
+
+failure_is_told()
+{
+	before=$(attr failures/too_large)
+	run alloc system $(($(attr max_alloc) + 4096))
+	is 1
+	says "allocation: Cannot allocate memory"
+	[ "$(attr failures/too_large)" = $((before + 1)) ] || problem "it is not counted"
+	run list --json system
+	shows "\"too_large\": $((before + 1))"
+	run alloc nonsense 4k
+	is 1
+	says "/dev/dma_heap/nonsense: No such file or directory"
+	result "alloc says what went wrong"
+}
+
+used_memory()
+{
+	run alloc --mmap --fill system 3m -n 2
+	is 0
+	quiet
+	[ "$(grep -cE ' 3\.0M( +[0-9]+\.[0-9]){3}$' "$out")" = 2 ] || problem "not two buffers"
+	run bench -n 5 -s 4k,1m system
+	is 0
+	quiet
+	matches '^1\.0M +5( +[0-9]+\.[0-9]){4}$'
+	result "alloc and bench"
+}
+
+# Its owner has 20 MiB, in the list and in what it has open
+top_has_owner()
+{
+	hold system 10m -n 2
+	run top --batch --iterations 1
+	is 0
+	quiet
+	matches '^system .*M .*G +[0-9]+ '
+	matches "^ +$holder dmaheap +#+\.* +20\.0M +2\$"
+	# The same without debugfs
+	mkdir -p "$dir/root/sys/class"
+	ln -s "$heaps" "$dir/root/sys/class/"
+	ln -s /proc /dev "$dir/root/"
+	"$dmaheap" --root "$dir/root" top --batch --iterations 1 >"$out" 2>"$err"
+	status=$?
+	is 0
+	quiet
+	shows "from /proc/*/fdinfo"
+	matches "^ +$holder dmaheap +#+\.* +20\.0M +2\$"
+	run top --json --iterations 2 --delay 0.5
+	process="\"pid\": $holder, \"comm\": \"dmaheap\", \"bytes\": 20971520, \"buffers\": 2}"
+	[ "$(grep -c "^{\"time\": .*$process" "$out")" = 2 ] ||
+		problem "not two lines of JSON"
+	release
+	result "top has the owner of buffers"
+}
+
+top_in_terminal()
+{
+	enter=$(printf '\033[?1049h')
+	leave=$(printf '\033[?1049l')
+
+	TERM=linux "$here/heap_terminal" 24 80 5000 q "$dmaheap" top -d 0.5 >"$out" 2>"$err"
+	status=$?
+	is 0
+	quiet
+	shows "$enter"
+	tail -n 1 "$out" | grep -qF "$leave" || problem "it does not leave the screen"
+	[ "$(grep -c "$(printf '\033\[H')" "$out")" -ge 3 ] || problem "it is not refreshed"
+	shows HIT%
+	# An interrupt by key ends it by signal
+	TERM=linux "$here/heap_terminal" 24 80 1000 "$(printf '\003')" "$dmaheap" top \
+		>"$out" 2>"$err"
+	status=$?
+	is 130
+	tail -n 1 "$out" | grep -qF "$leave" || problem "it does not leave the screen"
+	result "top in a terminal"
+}
+
+no_instance()
+{
+	[ -z "$(find "$tracing/instances" -name 'dmaheap-*')" ] || problem "an instance is left"
+}
+
+trace_of_command()
+{
+	run trace --bytes -e alloc,free "$dmaheap" alloc --json system 12288
+	is 0
+	quiet
+	inode=$(sed -n 's/.*"inode": \([0-9]*\).*/\1/p' "$out")
+	matches " (dmaheap|<[.]{3}>): alloc: heap=system size=12288 inode=$inode\$"
+	matches "free: heap=system size=12288 inode=$inode\$"
+	! grep -q pool "$out" || problem "it shows other events"
+	no_instance
+	run trace --json sh -c "'$dmaheap' alloc system 12k >/dev/null; exit 7"
+	is 7
+	matches '^\{"time": [0-9.]+, "cpu": [0-9]+, "comm": "[^"]+", "pid": [0-9]+, '
+	matches ', "event": "alloc", "heap": "system", "size": 12288, "inode": [0-9]+\}$'
+	matches '"event": "pool_(hit|miss)", "pool": "'
+	no_instance
+	run trace -e nonsense true
+	is 1
+	says "no event 'dma_heap_nonsense'"
+	no_instance
+	result "trace of a command"
+}
+
+# Whatever ends it, and when it had no chance to, the next one
+trace_cleans_up()
+{
+	# Not SIGINT, which the shell lets its background processes ignore
+	for signal in TERM HUP; do
+		"$dmaheap" trace -o "$dir/events" sleep 100 &
+		sleep 1
+		[ -d "$tracing/instances/dmaheap-$!" ] || problem "no instance"
+		"$dmaheap" alloc system 4k >/dev/null
+		sleep 1
+		kill -$signal $!
+		wait $!
+		grep -q 'alloc: heap=system' "$dir/events" || problem "no events before $signal"
+		no_instance
+	done
+	"$dmaheap" trace sleep 2 >/dev/null &
+	sleep 1
+	kill -KILL $!
+	wait $! 2>/dev/null
+	[ -n "$(find "$tracing/instances" -name 'dmaheap-*')" ] ||
+		problem "no instance of the killed one"
+	run trace true
+	is 0
+	no_instance
+	result "trace cleans up"
+}
+
+"$dmaheap" --version >"$out" 2>/dev/null || lacking tool "there is no dmaheap"
+[ -e "$heaps/system/bytes" ] || lacking tool "the heap has no attributes"
+[ -r "$list" ] || lacking tool "there is no list of buffers"
+mount -t tracefs none /sys/kernel/tracing 2>/dev/null
+tracing=/sys/kernel/tracing
+[ -d "$tracing/events/dma_heap" ] || lacking trace "there are no trace events"
+
+echo "TAP version 13"
+echo "1..10"
+list_is_true
+list_has_all
+leak_is_found
+used_is_no_leak
+failure_is_told
+used_memory
+top_has_owner
+top_in_terminal
+trace_of_command
+trace_cleans_up
+exit $failed

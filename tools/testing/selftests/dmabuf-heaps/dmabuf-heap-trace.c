@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tracepoints of heaps: that each event is there when something happens, as
+ * often as it happens, and with the right values. Done in an instance of tracefs
+ * of its own.
+ *
+ * NEED in the environment names what must not be lacking: trace, importer, counts,
+ * faults, memcg, pool.
+ */
+
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "heap_cgroup.h"
+#include "heap_faults.h"
+#include "heap_fixture.h"
+#include "heap_list.h"
+#include "heap_regions.h"
+
+#define TRACEFS		"/sys/kernel/tracing"
+#define INSTANCE	TRACEFS "/instances/dmabuf-heap-trace"
+#define TEST_CGROUP	"dmabuf-heap-trace"
+
+FIXTURE(traced)
+{
+	int fd;
+	int importer;
+	int open_fds;
+	long long bytes;
+	long long max_kib;
+	long long decay_ms;
+	char max_alloc[32];
+	char max_bytes[32];
+	struct pool_stats stats;
+};
+
+FIXTURE_VARIANT(traced)
+{
+	char name[HEAP_NAME_SIZE];
+};
+
+/* What is not there, or NULL */
+static const char *trace_begin(void)
+{
+	if (access(TRACEFS "/instances", F_OK))
+		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	if (mkdir(INSTANCE, 0755) && errno != EEXIST)
+		return INSTANCE;
+	if (file_write(INSTANCE "/events/dma_heap/enable", "1"))
+		return INSTANCE "/events/dma_heap";
+	file_write(INSTANCE "/buffer_size_kb", "1024");
+
+	return NULL;
+}
+
+static void trace_end(void)
+{
+	file_write(INSTANCE "/events/dma_heap/enable", "0");
+	rmdir(INSTANCE);
+}
+
+static void trace_clear(void)
+{
+	close(open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC));
+}
+
+/* The next event of a trace that is one of heaps, as "name: values" */
+static bool trace_next(FILE *trace, char *event, size_t size)
+{
+	char line[512], *at;
+
+	while (fgets(line, sizeof(line), trace)) {
+		at = line[0] == '#' ? NULL : strstr(line, ": dma_heap_");
+		if (!at)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(event, size, "%s", at + 2);
+		return true;
+	}
+
+	return false;
+}
+
+/* How often there is exactly this event; -1 if there is no trace */
+static int traced(const char *format, ...)
+{
+	char expected[512], event[512];
+	int count = 0;
+	va_list args;
+	FILE *trace;
+
+	va_start(args, format);
+	vsnprintf(expected, sizeof(expected), format, args);
+	va_end(args);
+
+	trace = fopen(INSTANCE "/trace", "re");
+	if (!trace)
+		return -1;
+	while (trace_next(trace, event, sizeof(event)))
+		count += !strcmp(event, expected);
+	fclose(trace);
+
+	return count;
+}
+
+/*
+ * The sum of the number behind @key in all events that begin with the text, and
+ * have @end at their end; or how many there are if there is no key
+ */
+static long long trace_sum(const char *key, const char *end, const char *format,
+			   ...)
+{
+	char begin[256], event[512], *at;
+	long long sum = 0;
+	va_list args;
+	FILE *trace;
+
+	va_start(args, format);
+	vsnprintf(begin, sizeof(begin), format, args);
+	va_end(args);
+
+	trace = fopen(INSTANCE "/trace", "re");
+	if (!trace)
+		return -1;
+	while (trace_next(trace, event, sizeof(event))) {
+		if (strncmp(event, begin, strlen(begin)) ||
+		    strlen(event) < strlen(end) ||
+		    strcmp(event + strlen(event) - strlen(end), end))
+			continue;
+		at = key ? strstr(event, key) : NULL;
+		if (key && !at)
+			continue;
+		sum += key ? atoll(at + strlen(key)) : 1;
+	}
+	fclose(trace);
+
+	return sum;
+}
+
+FIXTURE_SETUP(traced)
+{
+	const char *missing;
+
+	missing = trace_begin();
+	if (missing) {
+		ASSERT_FALSE(is_needed("trace"));
+		SKIP(return, "no %s", missing);
+	}
+	self->fd = heap_open(variant->name, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	self->importer = importer_open();
+	self->open_fds = open_fds();
+	self->bytes = heap_attr(variant->name, "bytes");
+	self->max_kib = pool_get(variant->name, "max_kib");
+	self->decay_ms = pool_get(variant->name, "decay_ms");
+	ASSERT_EQ(0, heap_attr_read(variant->name, "max_alloc",
+				    self->max_alloc, sizeof(self->max_alloc)));
+	ASSERT_EQ(0, heap_attr_read(variant->name, "max_bytes",
+				    self->max_bytes, sizeof(self->max_bytes)));
+	ASSERT_EQ(0, pool_read_stats(heap_pool(variant->name), &self->stats));
+	trace_clear();
+}
+
+FIXTURE_TEARDOWN(traced)
+{
+	trace_end();
+	EXPECT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
+	EXPECT_EQ(0, pool_set(variant->name, "decay_ms", self->decay_ms));
+	EXPECT_EQ(0, heap_attr_write(variant->name, "max_alloc",
+				     self->max_alloc));
+	EXPECT_EQ(0, heap_attr_write(variant->name, "max_bytes",
+				     self->max_bytes));
+	EXPECT_EQ(self->open_fds, open_fds());
+	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
+	close(self->importer);
+	close(self->fd);
+}
+
+#define TRACE_TEST(name)	TEST_F_TIMEOUT(traced, name, HEAP_TEST_TIMEOUT)
+
+static unsigned long inode_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? 0 : st.st_ino;
+}
+
+TRACE_TEST(alloc_and_free)
+{
+	unsigned long ino;
+	int fd, copy;
+
+	fd = heap_alloc(self->fd, KIB(8) + 1);
+	ASSERT_LE(0, fd);
+	ino = inode_of(fd);
+	EXPECT_EQ(1, traced("dma_heap_alloc: heap=%s size=%zu inode=%lu",
+			    variant->name, KIB(12), ino));
+	copy = dup(fd);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(0, traced("dma_heap_free: heap=%s size=%zu inode=%lu",
+			    variant->name, KIB(12), ino));
+	EXPECT_EQ(0, close(copy));
+	EXPECT_EQ(1, traced("dma_heap_free: heap=%s size=%zu inode=%lu",
+			    variant->name, KIB(12), ino));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc: "));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_free: "));
+	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
+}
+
+#define EXPECT_FAIL_EVENTS(count, size, reason)				\
+	EXPECT_EQ(count, traced("dma_heap_alloc_fail: heap=%s size=%zu reason=%s", \
+				variant->name, (size_t)(size), reason))
+
+static void allocate_until_killed(int heap_fd)
+{
+	for (;;)
+		close(heap_alloc(heap_fd, MIB(64)));
+}
+
+TRACE_TEST(failures_have_reasons)
+{
+	const char *missing = fault_knobs_set();
+	int i, fd = -1, fail_nth, nth, failed = 0;
+	struct agent agent = { };
+	long long killed;
+	bool more = true;
+	pid_t child;
+
+	/* A page too much */
+	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", KIB(8)));
+	heap_alloc(self->fd, 0);
+	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
+	close(heap_alloc(self->fd, KIB(8) + 1));
+	EXPECT_FAIL_EVENTS(1, KIB(12), "too_large");
+	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc",
+				     self->max_alloc));
+
+	/* And together */
+	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes",
+				   self->bytes + KIB(8)));
+	close(heap_alloc(self->fd, KIB(12)));
+	EXPECT_FAIL_EVENTS(1, KIB(12), "ceiling");
+	ASSERT_EQ(0, heap_attr_write(variant->name, "max_bytes",
+				     self->max_bytes));
+
+	/* No room in the cgroup */
+	if (!cgroup_make(TEST_CGROUP)) {
+		ASSERT_FALSE(is_needed("memcg"));
+	} else if (!pool_waits_for_scrubber(variant->name)) {
+		ASSERT_EQ(0, cgroup_set(TEST_CGROUP, "memory.max", KIB(1024)));
+		ASSERT_EQ(0, agent_start(&agent, TEST_CGROUP, "agent", self->fd,
+					 NULL));
+		EXPECT_EQ(-ENOMEM, agent_do(&agent, AGENT_ALLOC, 0, MIB(2)));
+		EXPECT_FAIL_EVENTS(1, MIB(2), "charge");
+		agent_kill(&agent);
+	}
+	WAIT_FOR(cgroup_remove(TEST_CGROUP) != -EBUSY);
+
+	/* No memory, whichever piece of it is missing */
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	if (missing)
+		ASSERT_FALSE(is_needed("faults"));
+	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	for (nth = 1; !missing && more; nth++) {
+		ASSERT_GT(1000, nth);
+		trace_clear();
+		fault_inject(fail_nth, nth);
+		fd = heap_alloc(self->fd, KIB(16));
+		more = fault_injected(fail_nth);
+		failed += fd < 0;
+		if (fd < 0)
+			EXPECT_FAIL_EVENTS(1, KIB(16), "memory");
+		close(fd);
+	}
+	close(fail_nth);
+	fault_knobs_restore();
+	if (!missing)
+		EXPECT_LT(0, failed);
+
+	/* And killed, where that takes some time */
+	killed = heap_attr(variant->name, "failures/killed");
+	trace_clear();
+	for (i = 0; i < 60 && heap_attr(variant->name, "max_alloc") >
+	     (long long)MIB(256); i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child)
+			allocate_until_killed(self->fd);
+		usleep(5000 + i * 500);
+		kill(child, SIGKILL);
+		ASSERT_EQ(child, waitpid(child, NULL, 0));
+		if (heap_attr(variant->name, "failures/killed") > killed)
+			break;
+		trace_clear();
+	}
+	killed = heap_attr(variant->name, "failures/killed") - killed;
+	EXPECT_FAIL_EVENTS(killed, MIB(64), "killed");
+	if (i)
+		EXPECT_EQ(1, killed);
+}
+
+static long long counted_since(const char *pool,
+			       const struct pool_stats *before,
+			       size_t counter)
+{
+	struct pool_stats now = { };
+
+	pool_read_stats(pool, &now);
+
+	return *(const long long *)((const char *)&now + counter) -
+	       *(const long long *)((const char *)before + counter);
+}
+
+/* By how much a counter of the pool is higher than before */
+#define COUNTED(counter) \
+	counted_since(pool, &self->stats, offsetof(struct pool_stats, counter))
+
+static bool pool_emptied(const char *heap, const char *pool)
+{
+	long long counted, freed;
+
+	if (pool_waits_for_scrubber(heap))
+		return true;
+
+	return !pool_shrink(pool, &counted, &freed) && !pool_pages(pool);
+}
+
+/* Events are as many, and say as much, as the pool has counted */
+TRACE_TEST(pool)
+{
+	const char *pool = heap_pool(variant->name);
+	long long pages = page_size();
+	int fd, i;
+
+	ASSERT_TRUE(WAIT_FOR(pool_emptied(variant->name, pool)));
+	ASSERT_EQ(0, pool_read_stats(pool, &self->stats));
+	trace_clear();
+	fd = heap_alloc(self->fd, KIB(20));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(COUNTED(misses),
+		  traced("dma_heap_pool_miss: pool=%s size=%zu", pool, KIB(20)));
+	EXPECT_EQ(0, close(fd));
+	ASSERT_TRUE(WAIT_FOR(!COUNTED(dirty_pages)));
+
+	for (i = 0; i < 60; i++) {
+		/* Large enough that some have to be scrubbed on the spot */
+		fd = heap_alloc(self->fd, i % 2 ? KIB(20) : KIB(256));
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(0, close(fd));
+	}
+	ASSERT_TRUE(WAIT_FOR(pool_pages(pool) >= 0 &&
+			     COUNTED(scrubbed_pages) * pages ==
+			     trace_sum("size=", " by=scrubber ret=0",
+				       "dma_heap_scrub: pool=%s ", pool)))
+		TH_LOG("%lld pages, %lld bytes traced", COUNTED(scrubbed_pages),
+		       trace_sum("size=", " by=scrubber ret=0",
+				 "dma_heap_scrub: pool=%s ", pool));
+	EXPECT_EQ(COUNTED(paid_pages) * pages,
+		  trace_sum("size=", " by=task ret=0", "dma_heap_scrub: pool=%s ",
+			    pool));
+	EXPECT_EQ(COUNTED(hits), trace_sum(NULL, " clean",
+					   "dma_heap_pool_hit: pool=%s ", pool));
+	EXPECT_EQ(COUNTED(dirty_hits),
+		  trace_sum(NULL, " dirty", "dma_heap_pool_hit: pool=%s ", pool));
+	EXPECT_EQ(COUNTED(misses),
+		  trace_sum(NULL, "", "dma_heap_pool_miss: pool=%s ", pool));
+	EXPECT_LT(0, COUNTED(hits) + COUNTED(dirty_hits));
+	EXPECT_LT(0, COUNTED(scrubbed_pages) + COUNTED(paid_pages));
+	EXPECT_EQ(61, trace_sum(NULL, "", "dma_heap_alloc: heap=%s ",
+				variant->name));
+}
+
+TRACE_TEST(shrink)
+{
+	const char *pool = heap_pool(variant->name);
+	long long counted, freed;
+	int fd;
+
+	if (pool_waits_for_scrubber(variant->name))
+		SKIP(return, "nothing to be given back to the system");
+	ASSERT_TRUE(WAIT_FOR(pool_emptied(variant->name, pool)));
+	fd = heap_alloc(self->fd, KIB(36));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, close(fd));
+	ASSERT_TRUE(WAIT_FOR(pool_is_clean(pool, 9)));
+	ASSERT_EQ(0, pool_read_stats(pool, &self->stats));
+	trace_clear();
+	ASSERT_EQ(0, pool_shrink(pool, &counted, &freed));
+	EXPECT_EQ(9, freed);
+	EXPECT_EQ(9, COUNTED(shrunk_pages));
+	EXPECT_EQ(1, traced("dma_heap_shrink: pool=%s pages=9", pool));
+	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_decay: "));
+
+	/* Nothing is no event */
+	ASSERT_EQ(0, pool_shrink(pool, &counted, &freed));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_shrink: pool=%s ", pool));
+}
+
+TRACE_TEST(decay)
+{
+	const char *pool = heap_pool(variant->name);
+	int fd;
+
+	fd = heap_alloc(self->fd, KIB(44));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, close(fd));
+	ASSERT_TRUE(WAIT_FOR(!COUNTED(dirty_pages)));
+	ASSERT_EQ(0, pool_read_stats(pool, &self->stats));
+	ASSERT_LE(11, self->stats.clean_pages);
+	trace_clear();
+	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 20));
+	EXPECT_TRUE(WAIT_FOR(!pool_pages(pool)));
+	EXPECT_TRUE(WAIT_FOR(COUNTED(decayed_pages) ==
+			     trace_sum("pages=", "", "dma_heap_decay: pool=%s ",
+				       pool)))
+		TH_LOG("%lld pages decayed, %lld traced", COUNTED(decayed_pages),
+		       trace_sum("pages=", "", "dma_heap_decay: pool=%s ", pool));
+	EXPECT_EQ(self->stats.clean_pages, COUNTED(decayed_pages));
+	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_shrink: pool=%s ", pool));
+}
+
+/* Bytes that were maintained since the last question, -1 if nobody counts them */
+static long long really_maintained(int importer)
+{
+	struct sync_count clean = { }, drop = { };
+
+	if (importer_counted(importer, &clean, &drop) ||
+	    importer_do(importer, "count"))
+		return -1;
+
+	return clean.bytes + drop.bytes;
+}
+
+/* The last of an event of the buffer's: what was maintained for it */
+static long long maintained_for(const char *event, const char *rest, int *count)
+{
+	char line[512], *at;
+	long long value = -1;
+	FILE *trace;
+
+	*count = 0;
+	trace = fopen(INSTANCE "/trace", "re");
+	if (!trace)
+		return -1;
+	while (trace_next(trace, line, sizeof(line))) {
+		if (strncmp(line, event, strlen(event)) || !strstr(line, rest))
+			continue;
+		at = strstr(line, " maintained=");
+		value = at ? atoll(at + strlen(" maintained=")) : -1;
+		++*count;
+	}
+	fclose(trace);
+
+	return value;
+}
+
+/* One event that says what there really was to be done */
+#define EXPECT_MAINTAINED(event, ...) do {				\
+	const char *_event = event;					\
+	char _rest[256];						\
+	int _count;							\
+									\
+	snprintf(_rest, sizeof(_rest), __VA_ARGS__);			\
+	EXPECT_EQ(really_maintained(watcher),				\
+		  maintained_for(_event, _rest, &_count));		\
+	EXPECT_EQ(1, _count)						\
+		TH_LOG("%s %s", _event, _rest);				\
+	trace_clear();							\
+} while (0)
+
+TRACE_TEST(map_and_sync)
+{
+	const size_t len = KIB(64);
+	long long begun, cached = heap_attr(variant->name, "cached");
+	unsigned long ino;
+	int fd, watcher;
+
+	if (self->importer < 0) {
+		ASSERT_FALSE(is_needed("importer"));
+		SKIP(return, "no test importer");
+	}
+	if (heap_attr(variant->name, "protected"))
+		SKIP(return, "not for the CPU");
+	fd = heap_alloc(self->fd, len);
+	ASSERT_LE(0, fd);
+	ino = inode_of(fd);
+	watcher = importer_open();
+	ASSERT_LE(0, watcher);
+	if (importer_do(watcher, "watch %d", fd)) {
+		close(watcher);
+		close(fd);
+		ASSERT_FALSE(is_needed("counts"));
+		SKIP(return, "nobody counts what is maintained");
+	}
+	ASSERT_EQ(0, importer_do(watcher, "count"));
+	trace_clear();
+
+	/* The CPU writes before there is any device */
+	ASSERT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE));
+	EXPECT_MAINTAINED("dma_heap_sync: ",
+			  "inode=%lu begin dir=to_device offset=0 len=%zu ", ino,
+			  len);
+	ASSERT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE));
+	EXPECT_MAINTAINED("dma_heap_sync: ",
+			  "inode=%lu end dir=to_device offset=0 len=%zu ", ino,
+			  len);
+
+	/* A device reads what it wrote: all of it is written back, once */
+	ASSERT_EQ(0, importer_do(self->importer, "import %d %d", fd,
+				 IMPORTER_64));
+	ASSERT_EQ(0, importer_do(self->importer, "map %d", DEVICE_READS));
+	EXPECT_EQ(cached ? len : 0,
+		  trace_sum(" maintained=", "", "dma_heap_map: "));
+	EXPECT_MAINTAINED("dma_heap_map: dev=",
+			  " inode=%lu size=%zu dir=to_device ", ino, len);
+	ASSERT_EQ(0, importer_do(self->importer, "unmap"));
+	ASSERT_EQ(0, importer_do(self->importer, "map %d",
+				 DEVICE_READS_AND_WRITES));
+	EXPECT_EQ(0, trace_sum(" maintained=", "", "dma_heap_map: "));
+	EXPECT_MAINTAINED("dma_heap_map: dev=",
+			  " inode=%lu size=%zu dir=bidirectional ", ino, len);
+
+	/* The CPU reads a part of what the device may have written */
+	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_START |
+				      DMA_BUF_SYNC_READ, KIB(8), KIB(4)));
+	begun = trace_sum(" maintained=", "", "dma_heap_sync: ");
+	EXPECT_EQ(cached ? KIB(4) : 0, begun);
+	EXPECT_MAINTAINED("dma_heap_sync: ",
+			  "inode=%lu begin dir=from_device offset=8192 len=4096 ",
+			  ino);
+	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_END |
+				      DMA_BUF_SYNC_READ, KIB(8), KIB(4)));
+	EXPECT_EQ(0, trace_sum(" maintained=", "", "dma_heap_sync: "));
+	EXPECT_MAINTAINED("dma_heap_sync: ",
+			  "inode=%lu end dir=from_device offset=8192 len=4096 ",
+			  ino);
+
+	/* And writes one */
+	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
+				      KIB(16), KIB(8)));
+	EXPECT_MAINTAINED("dma_heap_sync: ",
+			  "inode=%lu begin dir=bidirectional offset=16384 len=8192 ",
+			  ino);
+	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW,
+				      KIB(16), KIB(8)));
+	EXPECT_EQ(cached ? KIB(8) : 0,
+		  trace_sum(" maintained=", "", "dma_heap_sync: "));
+	EXPECT_MAINTAINED("dma_heap_sync: ",
+			  "inode=%lu end dir=bidirectional offset=16384 len=8192 ",
+			  ino);
+	ASSERT_EQ(0, importer_do(self->importer, "drop"));
+	EXPECT_EQ(0, close(watcher));
+	EXPECT_EQ(0, close(fd));
+}
+
+int main(int argc, char **argv)
+{
+	heap_tests_init();
+	heap_register(&_traced_fixture_object);
+
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Failing allocations of the tests that want them, see heap_faults.h */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "heap_faults.h"
+#include "heap_helpers.h"
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+/*
+ * By default allocations that may wait never fail, nor do single pages and
+ * those that may be in high memory: none would be left here. Without verbose
+ * the log is not filled with back traces.
+ */
+static struct knob {
+	const char *path;
+	const char *value;
+	char old[32];
+} knobs[] = {
+	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/failslab/cache-filter", "N" },
+	{ "/sys/kernel/debug/failslab/verbose", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+};
+
+/* A range of the kernel's code */
+struct code {
+	unsigned long start;
+	unsigned long end;
+};
+
+/* Returns what of the fault injection is not there, or NULL */
+const char *fault_knobs_set(void)
+{
+	int i;
+
+	if (access("/proc/self/fail-nth", W_OK))
+		return "/proc/self/fail-nth";
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		if (file_read(knobs[i].path, knobs[i].old,
+			      sizeof(knobs[i].old)) ||
+		    file_write(knobs[i].path, knobs[i].value))
+			return knobs[i].path;
+	}
+
+	return NULL;
+}
+
+static bool begins_with(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+static const struct code all = { 0, ~0UL };
+static const struct code none = { 0, 0 };
+
+/* From the first function of that name, or whose name begins so, to the last one */
+static bool find_code(struct code *code, const char *name, bool all)
+{
+	unsigned long address;
+	bool inside = false;
+	char symbol[256];
+	FILE *file;
+	char type;
+
+	*code = (struct code) { };
+	file = fopen("/proc/kallsyms", "re");
+	if (!file)
+		return false;
+	while (fscanf(file, "%lx %c %255s%*[^\n]", &address, &type,
+		      symbol) == 3) {
+		/* What follows the last one ends it */
+		if (inside && address > code->end)
+			code->end = address;
+		inside = strchr("Tt", type) && (all ? begins_with(symbol, name) :
+						!strcmp(symbol, name));
+		if (inside && (!code->start || address < code->start))
+			code->start = address;
+		if (inside && address >= code->end)
+			code->end = address + 1;
+	}
+	fclose(file);
+
+	return code->start;
+}
+
+static int set_range(const char *kind, const char *what,
+		     const struct code *code)
+{
+	char path[128], text[32];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s-start", kind, what);
+	snprintf(text, sizeof(text), "0x%lx", code->start);
+	ret = file_write(path, text);
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s-end", kind, what);
+	snprintf(text, sizeof(text), "0x%lx", code->end);
+
+	return file_write(path, text);
+}
+
+void fault_knobs_restore(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		if (knobs[i].old[0])
+			file_write(knobs[i].path, knobs[i].old);
+	set_range("failslab", "require", &all);
+	set_range("failslab", "reject", &none);
+	set_range("fail_page_alloc", "require", &all);
+}
+
+/*
+ * Returns what is missing, or NULL. Pages do not fail at all: when it is a slab that
+ * wants some, it may get by with less.
+ */
+const char *fault_only_within(const char *function)
+{
+	struct code require, reject;
+
+	if (!find_code(&require, function, false) ||
+	    !find_code(&reject, "debugfs_create_", true))
+		return "/proc/kallsyms";
+
+	if (set_range("failslab", "require", &require) ||
+	    set_range("failslab", "reject", &reject) ||
+	    set_range("fail_page_alloc", "require", &none))
+		return "a filter by stack traces";
+
+	return NULL;
+}
+
+/* Whether the task has that name, of which threads of the kernel show all */
+static bool is_called(const char *pid, const char *name)
+{
+	char path[300], comm[128];
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	if (file_read(path, comm, sizeof(comm)))
+		return false;
+	comm[strcspn(comm, "\n")] = '\0';
+
+	return !strcmp(comm, name);
+}
+
+int fault_open_kthread(const char *name)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	char path[300];
+	int fd = -ENOENT;
+
+	while (dir && fd == -ENOENT && (entry = readdir(dir))) {
+		if (!atoi(entry->d_name) || !is_called(entry->d_name, name))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/fail-nth",
+			 entry->d_name);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	if (dir)
+		closedir(dir);
+
+	return fd;
+}
+
+/* Lets the nth allocation of the next calls of the thread fail */
+void fault_inject(int fail_nth, int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", nth);
+	if (pwrite(fail_nth, text, strlen(text), 0) < 0)
+		abort();
+}
+
+/* Ends that, and tells whether there were that many */
+bool fault_injected(int fail_nth)
+{
+	char text[16] = "";
+
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 0)
+		abort();
+	fault_inject(fail_nth, 0);
+
+	return !atoi(text);
+}

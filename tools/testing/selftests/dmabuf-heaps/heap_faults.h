@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Lets allocations in the kernel fail. Needs CONFIG_FAILSLAB,
+ * CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_DEBUG_FS and root.
+ */
+#ifndef HEAP_FAULTS_H
+#define HEAP_FAULTS_H
+
+#include <stdbool.h>
+
+const char *fault_knobs_set(void);
+void fault_knobs_restore(void);
+
+/*
+ * Only what is called by @function fails, and nothing that has to do with debugfs,
+ * without which everybody can do. Needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER.
+ */
+const char *fault_only_within(const char *function);
+
+/* A descriptor of a kernel thread's fail-nth, or a negative error */
+int fault_open_kthread(const char *name);
+
+/* With a descriptor of /proc/self/fail-nth, or of another task's */
+void fault_inject(int fail_nth, int nth);
+bool fault_injected(int fail_nth);
+
+#endif /* HEAP_FAULTS_H */

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+/* CMA areas and carveouts of a machine, see heap_regions.h */
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "heap_regions.h"
+
+#define AREAS		"/sys/kernel/debug/cma"
+#define NODES		"/proc/device-tree/reserved-memory"
+
+/* Of the next entry that is no hidden one, or NULL */
+static const char *next_name(DIR *dir)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			return entry->d_name;
+
+	return NULL;
+}
+
+/* The bytes of a property of a node below /reserved-memory; negative without it */
+static ssize_t property(const char *node, const char *name, void *value,
+			size_t size)
+{
+	char path[2 * HEAP_NAME_SIZE];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), NODES "/%s/%s", node, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, value, size);
+	close(fd);
+
+	return len < 0 ? -EIO : len;
+}
+
+static bool has_property(const char *node, const char *name)
+{
+	char value[1];
+
+	return property(node, name, value, sizeof(value)) >= 0;
+}
+
+/* False, and nothing in @value, without it; a string of the tree ends with NUL */
+static bool string_property(const char *node, const char *name, char *value,
+			    size_t size)
+{
+	ssize_t len = property(node, name, value, size - 1);
+
+	value[len > 0 ? len : 0] = '\0';
+
+	return len >= 0;
+}
+
+static bool is_available(const char *node)
+{
+	char status[16];
+
+	return !string_property(node, "status", status, sizeof(status)) ||
+	       !strcmp(status, "okay");
+}
+
+bool node_exists(const char *node)
+{
+	return has_property(node, "name");
+}
+
+/* The name of the platform device of a node, with or without an address */
+void node_device(char *device, size_t size, const char *node)
+{
+	const char *at = strchr(node, '@');
+
+	if (at)
+		snprintf(device, size, "%s.%.*s", at + 1, (int)(at - node),
+			 node);
+	else
+		snprintf(device, size, "reserved-memory:%s", node);
+}
+
+/* CMA */
+
+/* The name of the area that is there for everybody */
+static void default_area(char *area, size_t size)
+{
+	DIR *dir = opendir(NODES);
+	const char *node;
+
+	/* What comes from the command line has this name, and goes first */
+	snprintf(area, size, "reserved");
+	if (!dir)
+		return;
+	while (access(AREAS "/reserved", F_OK) && (node = next_name(dir)))
+		if (has_property(node, "linux,cma-default"))
+			snprintf(area, size, "%s", node);
+	closedir(dir);
+}
+
+/* What there should be: two for the default area, one for every other one */
+int cma_heaps_find(struct cma_heap *heaps, int max)
+{
+	char common[HEAP_NAME_SIZE];
+	DIR *dir = opendir(AREAS);
+	const char *area;
+	int count = 0;
+
+	if (!dir)
+		return 0;
+	default_area(common, sizeof(common));
+	while (count < max && (area = next_name(dir))) {
+		if (count + 1 < max && !strcmp(area, common))
+			heaps[count++] = (struct cma_heap) {
+				.heap = DEFAULT_AREA_HEAP
+			};
+		snprintf(heaps[count++].heap, HEAP_NAME_SIZE, "%s", area);
+	}
+	closedir(dir);
+	for (int i = 0; i < count; i++)
+		snprintf(heaps[i].area, HEAP_NAME_SIZE, "%s",
+			 strcmp(heaps[i].heap, DEFAULT_AREA_HEAP) ?
+			 heaps[i].heap : common);
+
+	return count;
+}
+
+/* The name of the pool that a heap has, which is its area's if it is in one */
+const char *heap_pool(const char *heap)
+{
+	static struct cma_heap heaps[MAX_AREAS];
+	int i, count = cma_heaps_find(heaps, MAX_AREAS);
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(heaps[i].heap, heap))
+			return heaps[i].area;
+
+	return heap;
+}
+
+static void area_path(char *path, size_t size, const char *area,
+		      const char *file)
+{
+	snprintf(path, size, AREAS "/%s/%s", area, file);
+}
+
+/* Pages, or a page frame number */
+long long area_get(const char *area, const char *file)
+{
+	char path[2 * HEAP_NAME_SIZE];
+
+	area_path(path, sizeof(path), area, file);
+
+	return file_number(path);
+}
+
+int area_set(const char *area, const char *file, long long pages)
+{
+	char path[2 * HEAP_NAME_SIZE], text[32];
+
+	area_path(path, sizeof(path), area, file);
+	snprintf(text, sizeof(text), "%lld", pages);
+
+	return file_write(path, text);
+}
+
+/* Carveouts */
+
+/* Two cells each, as in the trees of all machines this is about */
+static bool read_region(const char *node, struct carveout *carveout)
+{
+	unsigned long long cells[2];
+
+	if (property(node, "reg", cells, sizeof(cells)) == sizeof(cells)) {
+		carveout->base = be64toh(cells[0]);
+		carveout->size = be64toh(cells[1]);
+	} else if (property(node, "size", cells, sizeof(cells[0])) ==
+		   sizeof(cells[0])) {
+		carveout->size = be64toh(cells[0]);
+	}
+
+	return carveout->size;
+}
+
+static void read_alignment(const char *node, struct carveout *carveout)
+{
+	unsigned int cell;
+
+	if (property(node, "heap-alignment", &cell, sizeof(cell)) !=
+	    sizeof(cell))
+		return;
+	carveout->alignment = be32toh(cell);
+	/* Where the place is not known, neither is this: no node has both */
+	if (!carveout->base)
+		return;
+	carveout->left_out = -carveout->base & (carveout->alignment - 1);
+	carveout->base += carveout->left_out;
+	carveout->size -= carveout->left_out;
+}
+
+static bool read_carveout(const char *node, struct carveout *carveout)
+{
+	char compatible[64];
+
+	*carveout = (struct carveout) { };
+	string_property(node, "compatible", compatible, sizeof(compatible));
+	if (strcmp(compatible, "dma-heap-carveout") || !is_available(node) ||
+	    !read_region(node, carveout))
+		return false;
+
+	snprintf(carveout->node, HEAP_NAME_SIZE, "%s", node);
+	if (!string_property(node, "heap-name", carveout->heap, HEAP_NAME_SIZE))
+		snprintf(carveout->heap, HEAP_NAME_SIZE, "%.*s",
+			 (int)strcspn(node, "@"), node);
+	carveout->has_fallback = string_property(node, "heap-fallback",
+						 carveout->fallback,
+						 HEAP_NAME_SIZE);
+	read_alignment(node, carveout);
+	carveout->uncached = has_property(node, "heap-uncached");
+	carveout->unmapped = has_property(node, "no-map");
+	carveout->protected = has_property(node, "heap-protected");
+
+	return true;
+}
+
+/* Nodes called bad-, twin- or ring- are there to be refused, if not all of them */
+int carveouts_find(struct carveout *carveouts, int max)
+{
+	DIR *dir = opendir(NODES);
+	const char *node;
+	int count = 0;
+
+	if (!dir)
+		return 0;
+	while (count < max && (node = next_name(dir)))
+		if (strncmp(node, "bad-", 4) && strncmp(node, "twin-", 5) &&
+		    strncmp(node, "ring-", 5) &&
+		    read_carveout(node, &carveouts[count]))
+			count++;
+	closedir(dir);
+
+	return count;
+}
+
+long long carveout_get(const char *heap, const char *attribute)
+{
+	char path[2 * HEAP_NAME_SIZE];
+
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/carveout/%s",
+		 heap, attribute);
+
+	return file_number(path);
+}
+
+/* KiB of the region that are lost for good */
+long long carveout_leaked(const char *heap)
+{
+	char path[2 * HEAP_NAME_SIZE];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/stats",
+		 heap);
+
+	return file_value(path, "leaked_pages") * (long long)page_size() / 1024;
+}
+
+/* Whether all of the region is free and clean, the pool empty */
+bool carveout_settled(const struct carveout *carveout)
+{
+	return carveout_get(carveout->heap, "free_kib") +
+	       carveout_leaked(carveout->heap) == carveout->size / 1024;
+}
+
+/* What a buffer of @len bytes is aligned to */
+size_t carveout_alignment(const struct carveout *carveout, size_t len)
+{
+	size_t alignment = page_size();
+
+	while (alignment * 2 <= len && alignment < MIB(2))
+		alignment *= 2;
+
+	return alignment > carveout->alignment ? alignment : carveout->alignment;
+}
+
+/* The largest buffer the empty region has room for, where its place is known */
+size_t carveout_largest(const struct carveout *carveout)
+{
+	unsigned long long end = carveout->base + carveout->size, first;
+	size_t alignment = carveout_alignment(carveout, carveout->size);
+
+	first = (carveout->base + alignment - 1) & ~(alignment - 1ULL);
+
+	return first < end ? end - first : 0;
+}
