@@ -11,26 +11,35 @@ CPUS ?= 2
 QUICK ?= 0
 export V KERNEL LONG JOBS MEM CPUS QUICK
 
-PARTS := lint kunit-uml kunit-arm64 kunit-kcsan y m n debug pool swiotlb arm riscv series
+BOARDS := board-spared board-autoload board-unloaded
+# Guests of one kernel together: the next kernel is built meanwhile
+PARTS := lint tools y cma pool swiotlb m kunit-arm64 $(BOARDS) n debug debug-cma arm kunit-kcsan series
+# Kernels of their own for what the others do as well
+MORE := kunit-uml riscv
 
 help:
 	@echo 'Targets'
 	@echo '  demo        boot our kernel, capture camera frames into heap buffers, show the table'
-	@echo '  check       everything below that tests; ends with N passed, N failed, N skipped'
+	@echo '  check       all that tests but User Mode Linux and riscv; ends with N passed, N failed, N skipped'
+	@echo '  check-all   with these two'
 	@echo '  check-y     selftests in a kernel with heaps built in'
 	@echo '  check-m     selftests with heaps as modules'
 	@echo '  check-n     the kernel builds without heaps'
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
+	@echo '  check-cma   selftests of heaps on CMA areas and on carveouts of a device tree'
+	@echo '  check-boards  one kernel with heaps as modules, boards that need them and do not'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
 	@echo '  check-swiotlb  selftests of caches where the kernel gives every device copies'
 	@echo '  check-arm, check-riscv  selftests of mappings on these machines'
+	@echo '  tools       the tool dmaheap tested on this machine, without a kernel'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
 	@echo '  selftest    T=name: one selftest program alone; without T: list them'
 	@echo '  bench       stock heaps and ours, measured and compared; QUICK=1: the short version'
-	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, include rules'
+	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, bindings, include rules'
 	@echo '  series      write the patches for git am, prove that they equal build/linux'
-	@echo '  shell       a guest with a shell, /selftests, /demo, /bench/dmaheap-bench'
+	@echo '  shell       a guest with a shell, dmaheap, /selftests, /demo, /bench/dmaheap-bench'
+	@echo '  picture     draw the picture of dmaheap top in the README anew, of a run in the guest'
 	@echo '  tree        build/linux: pristine 6.12.y with our files over it'
 	@echo '  build       the guest kernel and the selftests'
 	@echo '  menuconfig  look at or change the configuration of the guest kernel'
@@ -40,7 +49,7 @@ help:
 	@echo '  KERNEL=$(KERNEL)	a pristine 6.12.y tree, read only; empty: linux-source-6.12 of Debian'
 	@echo '  V=$(V)		1: show the output of all tools'
 	@echo '  T=$(T)		selftest to run'
-	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool)'
+	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool, -account)'
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
 	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
 
@@ -62,13 +71,22 @@ demo: tree
 check: tree
 	@scripts/check.sh $(PARTS)
 
-check-y check-m check-n check-debug check-pool check-swiotlb check-arm check-riscv: check-%: tree
+check-all: tree
+	@scripts/check.sh $(PARTS) $(MORE)
+
+check-y check-m check-n check-cma check-pool check-swiotlb check-arm check-riscv: check-%: tree
 	@scripts/check.sh $*
+
+check-debug: tree
+	@scripts/check.sh debug debug-cma
+
+check-boards: tree
+	@scripts/check.sh $(BOARDS)
 
 kunit: tree
 	@scripts/check.sh kunit-uml kunit-arm64
 
-kunit-uml kunit-arm64 kunit-kcsan lint: tree
+kunit-uml kunit-arm64 kunit-kcsan lint tools: tree
 	@scripts/check.sh $@
 
 series: tree
@@ -80,6 +98,9 @@ selftest: build
 bench: tree
 	@scripts/bench.sh
 
+picture: tree
+	@scripts/picture.sh
+
 shell: build
 	@if [ -d demo ]; then scripts/demo.sh build; fi
 	@scripts/bench.sh tool
@@ -89,11 +110,11 @@ menuconfig: tree
 	@scripts/menuconfig.sh
 
 clean:
-	rm -rf build/out build/log build/results build/stage build/stage.manifest build/stock build/demo build/bench build/series
+	rm -rf build/out build/log build/results build/stage build/stage.manifest build/stock build/bindings build/demo build/bench build/series
 
 mrproper:
 	rm -rf build
 
-.PHONY: help deps tree build demo check check-y check-m check-n check-debug check-pool \
-	check-swiotlb check-arm check-riscv \
-	kunit kunit-uml kunit-arm64 kunit-kcsan lint series selftest bench shell menuconfig clean mrproper
+.PHONY: help deps tree build demo check check-all check-y check-m check-n check-debug check-cma check-boards \
+	check-pool check-swiotlb check-arm check-riscv \
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools series selftest bench picture shell menuconfig clean mrproper

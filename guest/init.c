@@ -3,9 +3,14 @@
  * PID 1 of the test guest.
  *
  * Runs the steps listed in /steps, each with its own time limit, and sends
- * what they print through the virtio port org.dmaheap.log. After the last one
- * it looks for leaks and kernel complaints, and only then writes the number of
- * failures to org.dmaheap.verdict: no verdict means that the guest died.
+ * what they print through the virtio port org.dmaheap.log. After each one it sees
+ * that heaps have all their buffers back, after the last one it looks for leaks and
+ * kernel complaints, and only then writes the number of failures to
+ * org.dmaheap.verdict: no verdict means that the guest died.
+ *
+ * Where there are modules, those that devices ask for are loaded before, as a
+ * distribution does, and then those of /modules.list. With the argument "coldplug"
+ * only the former are, with "bare" none. "shell" is for somebody at the console.
  *
  * Called as "timeout" it is the small part of timeout(1) that the kselftest
  * runner needs and busybox lacks.
@@ -13,6 +18,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <glob.h>
 #include <libgen.h>
 #include <poll.h>
@@ -53,6 +59,7 @@ static const char * const harmless[] = {
 };
 
 static int log_fd;
+static bool balanced = true;
 static int kmsg_fd;
 static int failures;
 
@@ -286,6 +293,50 @@ static void run_step(const char *name, int limit, const char *command)
 	dprintf(log_fd, "## exit %s %d %.1f\n", name, status, now() - start);
 }
 
+static long number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long value = -1;
+
+	if (f && fscanf(f, "%ld", &value) != 1)
+		value = -1;
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* Tells what heaps have given out and not got back */
+static bool none_in_use(const char *step)
+{
+	bool none = true;
+	glob_t found;
+
+	if (glob("/sys/class/dma_heap/*/b[uy]*", 0, NULL, &found))
+		return true;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		long value = number(found.gl_pathv[i]);
+
+		if (!value)
+			continue;
+		none = false;
+		if (step)
+			dprintf(log_fd, "# after %s: %ld in %s\n", step, value,
+				found.gl_pathv[i]);
+	}
+	globfree(&found);
+	return none;
+}
+
+/* A task that has ended may not have closed all its files yet */
+static bool all_given_back(const char *step)
+{
+	double end = now() + 5;
+
+	while (!none_in_use(NULL) && now() < end)
+		usleep(20000);
+	return none_in_use(step);
+}
+
 /* Each line of the file: name, limit in seconds, command */
 static void run_steps(void)
 {
@@ -304,8 +355,58 @@ static void run_steps(void)
 			die(line);
 		}
 		run_step(name, limit, line + at);
+		balanced &= all_given_back(name);
 	}
 	fclose(f);
+}
+
+#define MAX_ALIASES	256
+
+/* The arguments of modprobe: what devices call the driver they need, each once */
+static char *coldplug_argv[MAX_ALIASES + 3] = { "modprobe", "-abq" };
+static int coldplug_argc = 2;
+
+static void add_alias(const char *alias)
+{
+	for (int i = 2; i < coldplug_argc; i++)
+		if (!strcmp(coldplug_argv[i], alias))
+			return;
+	if (coldplug_argc < MAX_ALIASES + 2)
+		coldplug_argv[coldplug_argc++] = strdup(alias);
+}
+
+static int visit_device(const char *path, const struct stat *st, int type,
+			struct FTW *at)
+{
+	char alias[512] = "";
+	FILE *f;
+
+	(void)st;
+	if (type != FTW_F || strcmp(path + at->base, "modalias"))
+		return 0;
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%511[^\n]", alias) == 1)
+		add_alias(alias);
+	if (f)
+		fclose(f);
+	return 0;
+}
+
+/* Most devices ask for what is built in or not there: that is no failure */
+static void coldplug(void)
+{
+	pid_t pid;
+
+	if (access("/lib/modules", F_OK))
+		return;
+	if (nftw("/sys/devices", visit_device, 16, FTW_PHYS))
+		die("/sys/devices");
+	pid = fork();
+	if (!pid) {
+		execvp(coldplug_argv[0], coldplug_argv);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
 }
 
 static void load_modules(void)
@@ -393,10 +494,11 @@ static void check_kernel(void)
 	bool leaks = !access(KMEMLEAK, F_OK);
 	int before = failures;
 
-	dprintf(log_fd, "## step kernel\nTAP version 13\n1..%d\n", 1 + leaks);
+	dprintf(log_fd, "## step kernel\nTAP version 13\n1..%d\n", 2 + leaks);
+	result(1, balanced, "no buffer left after any step");
 	if (leaks)
-		result(1, no_leak(), "no memory leak");
-	result(1 + leaks, no_splat(), "no kernel splat");
+		result(2, no_leak(), "no memory leak");
+	result(2 + leaks, no_splat(), "no kernel splat");
 	dprintf(log_fd, "## exit kernel %d 0\n", failures != before);
 }
 
@@ -413,14 +515,24 @@ static void interactive(void)
 		;
 }
 
-static void batch(void)
+/* What @mode says, of all that could be loaded */
+static void load(const char *mode)
+{
+	if (!strcmp(mode, "bare"))
+		return;
+	coldplug();
+	if (strcmp(mode, "coldplug"))
+		load_modules();
+}
+
+static void batch(const char *mode)
 {
 	int fd = open(PORT "verdict", O_WRONLY | O_CLOEXEC);
 
 	log_fd = open(PORT "log", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || log_fd < 0)
 		die("virtio ports");
-	load_modules();
+	load(mode);
 	run_steps();
 	check_kernel();
 	if (dprintf(fd, "%d\n", failures) < 0)
@@ -473,10 +585,10 @@ int main(int argc, char **argv)
 	install_busybox();
 	set_up_ports();
 	if (argc > 1 && !strcmp(argv[1], "shell")) {
-		load_modules();
+		load(argv[1]);
 		interactive();
 	} else {
-		batch();
+		batch(argc > 1 ? argv[1] : "");
 	}
 	stop();
 }

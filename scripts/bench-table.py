@@ -23,6 +23,9 @@ PHASE_BUDGET = {
 GAIN_BUDGET = {
     "icount-max": {(8 * MIB, "cycle"): 50, (32 * MIB, "cycle"): 100},
 }
+# Warm allocations of heaps: how many times as much as one that is smaller
+RATIO_BUDGET = {("reserved", 8 * MIB): (4 * KIB, 1.1),
+                ("carveout", 64 * MIB): (64 * KIB, 2)}
 DMA_PHASES = ("attach", "map", "sync", "partial", "unmap", "detach")
 PHASES = ("alloc", "mmap", "touch", "munmap", "close", "cycle")
 MACHINES = {
@@ -47,6 +50,13 @@ mix    64 live buffers of 4 KiB to 32 MiB, each step closes one and allocates on
 cpu    CPU time of the caller, + of the scrubber threads; on one CPU and without
        pauses the wall time is all CPU time, that of RCU and interrupts included
 zeroed bytes zeroed by the scrubber, + by the caller
+unpooled  warm, but the pool keeps nothing: scrubbed memory goes back to the heap
+reserved  the CMA heap, of 128 MiB that other pages may be in meanwhile
+carveout  a heap of 256 MiB that stock has not; fragment: a step allocates a buffer
+       of 4 KiB to 12 MiB, for which random ones are closed until all fit into so
+       many percent. A step fails if there is no place for it. Free, and largest:
+       the largest buffer to be had then, looked for in 20 moments of the run. In
+       the end, all are closed, and the whole region is had as one buffer.
 dma-*  devices share a recycled buffer: all attach, all map, the CPU accesses it
        all (sync: begin and end) and then 4 KiB of it (partial; stock has to do
        all of it), all unmap, all detach. dma-coherent: the devices are coherent
@@ -54,22 +64,38 @@ dma-*  devices share a recycled buffer: all attach, all map, the CPU accesses it
 
 
 class Results:
-    """The figures by machine, scenario, size, threads, phase and kernel"""
+    """
+    The figures by machine, scenario, size, threads, phase and kernel. A scenario
+    is that of the system heap, else the heap's name is put before it.
+    """
 
     def __init__(self, path):
         self.runs = {}
+        # Machine, scenario: one row for each look at the space that is left
+        self.spaces = {}
         with open(path, encoding="ascii", newline="") as file:
             for row in csv.DictReader(file):
-                key = (row["machine"], row["scenario"], int(row["size"]),
-                       int(row["threads"]), row["phase"])
-                kernels = self.runs.setdefault(key, {"stock": [], "ours": []})
-                kernels[row["kernel"]].append(
-                    {name: int(row[name]) for name in row
-                     if name.endswith(("_ns", "_bytes", "samples")) and row[name]})
+                self.add(row)
         lacking = [key for key, kernels in self.runs.items()
-                   if len(kernels["stock"]) != len(kernels["ours"])]
+                   if len(kernels["stock"]) != len(kernels["ours"])
+                   and not (key[1].startswith("carveout-") and kernels["ours"])]
         if lacking or not self.runs:
             sys.exit(f"bench-table.py: not measured for both kernels: {lacking}")
+
+    def add(self, row):
+        figures = {name: int(row[name]) for name in row
+                   if name.endswith(("_ns", "_bytes", "samples", "step", "failed"))
+                   and row[name]}
+        scenario = row["scenario"]
+        if row["heap"] != "system":
+            scenario = f"{row['heap']}-{scenario}"
+        if "step" in figures:
+            self.spaces.setdefault((row["machine"], scenario), []).append(figures)
+            return
+        key = (row["machine"], scenario, int(row["size"]), int(row["threads"]),
+               row["phase"])
+        kernels = self.runs.setdefault(key, {"stock": [], "ours": []})
+        kernels[row["kernel"]].append(figures)
 
     def get(self, key, kernel, name):
         """The median over the runs, None if not measured"""
@@ -134,7 +160,7 @@ def by_size(results, machine, scenario, phases):
     for phase in phases:
         head += [phase, "ours", "ratio"]
         head += ["budget"] if budget and phase in BUDGET else []
-    with_usage = "cycle" in phases and scenario != "cold"
+    with_usage = "cycle" in phases and not scenario.endswith("cold")
     head += ["cpu stock", "cpu ours", "KiB zeroed"] if with_usage else []
     rows = []
     for size, threads in results.of(machine, scenario):
@@ -151,6 +177,49 @@ def by_size(results, machine, scenario, phases):
         rows.append(row)
     if rows:
         table(f"{scenario}: p50 in us, stock and ours, of a buffer", head, rows)
+
+
+def carveout(results, machine):
+    """What there is nothing to compare with"""
+    head = ["size"]
+    for scenario in ("warm", "unpooled"):
+        head += [scenario, "close", "cycle", "cpu", "KiB zeroed"]
+    rows = []
+    for size, threads in results.of(machine, "carveout-warm"):
+        row = [name_of(size)]
+        for scenario in ("carveout-warm", "carveout-unpooled"):
+            key = (machine, scenario, size, threads)
+            row += [us(results.get((*key, phase), "ours", "p50_ns"))
+                    for phase in ("alloc", "close", "cycle")]
+            row += usage(results, (*key, "cycle"), "ours")
+        rows.append(row)
+    if rows:
+        table("carveout: p50 in us to allocate, close, and of the cycle", head, rows)
+
+
+def shares(spaces):
+    """How much of what is free the largest buffer gets"""
+    return [space["largest_bytes"] / space["free_bytes"] for space in spaces]
+
+
+def fragments(results, machine):
+    head = ["filled", "steps", "failed", "free MiB", "largest MiB", "largest/free",
+            "least", "at last", "alloc us", "p99"]
+    rows = []
+    for (where, scenario), spaces in results.spaces.items():
+        if where != machine:
+            continue
+        share = shares(spaces)
+        free, largest, p50, p99 = (
+            statistics.median(space[name] for space in spaces)
+            for name in ("free_bytes", "largest_bytes", "p50_ns", "p99_ns"))
+        rows.append([f"{scenario.split('-')[-1]} %", str(spaces[-1]["step"]),
+                     str(spaces[-1]["failed"]), f"{free / MIB:.1f}",
+                     f"{largest / MIB:.1f}", f"{statistics.median(share):.2f}",
+                     f"{min(share):.2f}", f"{share[-1]:.2f}", us(p50), us(p99)])
+    if rows:
+        table("carveout: what a long run leaves, medians of the looks; in the end "
+              "the whole region is had at once", head, rows)
 
 
 def mix(results, machine):
@@ -230,6 +299,14 @@ def budgets(results, machine):
         if ours is not None:
             rows.append(["4K", phase, us(ours), f"<= {us(stock)} (stock)",
                          "yes" if ours <= stock else "no"])
+    for (heap, size), (small, limit) in RATIO_BUDGET.items():
+        large_ns, small_ns = (
+            results.get((machine, f"{heap}-warm", s, 1, "alloc"), "ours", "p50_ns")
+            for s in (size, small))
+        if large_ns is not None:
+            rows.append([f"{heap} {name_of(size)}", "alloc", us(large_ns),
+                         f"<= {limit} x {us(small_ns)} ({name_of(small)})",
+                         "yes" if large_ns <= limit * small_ns else "no"])
     for (size, phase), limit in GAIN_BUDGET.get(machine, {}).items():
         key = (machine, "warm", size, 1, phase)
         stock, ours = (results.get(key, k, "p50_ns") for k in ("stock", "ours"))
@@ -270,7 +347,7 @@ def spread(results, machine):
     for key, kernels in results.runs.items():
         for runs in kernels.values():
             p50 = [run["p50_ns"] for run in runs]
-            if key[0] == machine and min(p50):
+            if key[0] == machine and min(p50, default=0):
                 worst = max(worst, max(p50) / min(p50))
     if worst > 1:
         print(f"\nThe p50 of two runs of one kernel differ by up to {worst:.1f} times.")
@@ -305,6 +382,11 @@ def data(results, directory):
                                   for name in ("p50_ns", "p99_ns", "max_ns")
                                   for kernel in ("stock", "ours")]
                         print(f'"{scenario}\\n{phase}"', *values, file=file)
+    for (_, scenario), spaces in results.spaces.items():
+        name = scenario.removeprefix("carveout-")
+        with open(f"{directory}/{name}.dat", "w", encoding="ascii") as file:
+            for space, share in zip(spaces, shares(spaces)):
+                print(space["step"], share, space["failed"], file=file)
 
 
 def main():
@@ -314,12 +396,15 @@ def main():
     print(NOTES, end="")
     for machine in results.machines():
         print(f"\n\n== {machine}: {MACHINES[machine]}")
-        for scenario in ("warm", "spin", "burst", "cold"):
+        for scenario in ("warm", "spin", "burst", "cold", "reserved-warm",
+                         "reserved-cold"):
             mapped = (machine, scenario) in {
                 key[:2] for key in results.runs if key[4] == "mmap"}
             by_size(results, machine, scenario, ("alloc", "close", "cycle"))
-            if mapped and scenario == "warm":
+            if mapped and scenario.endswith("warm"):
                 by_size(results, machine, scenario, ("mmap", "touch", "munmap"))
+        carveout(results, machine)
+        fragments(results, machine)
         budgets(results, machine)
         mix(results, machine)
         dma(results, machine)

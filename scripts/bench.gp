@@ -56,6 +56,22 @@ do for [format in "svg png"] {
 		unset output
 	}
 
+	# One CPU is enough for the places
+	space(percent) = sprintf("%s/fragment-%s.dat", dir, percent)
+	if (there(space("50"))) {
+		set xtics autofreq
+		set yrange [0:1.05]
+		set key right top
+		set xlabel "buffers allocated, of 4 KiB to 12 MiB, others closed at random"
+		set ylabel "largest buffer to be had / all that is free"
+		set title "Carveout of 256 MiB"
+		set output sprintf("%s/fragment.%s", dir, format)
+		plot for [percent in "50 70 90"] space(percent) using 1:2 with linespoints \
+			title percent." % filled"
+		unset output
+		set key left top
+	}
+
 	# The mix: median, 99th percentile and maximum side by side
 	set logscale y
 	set yrange [1:*]

@@ -21,11 +21,29 @@ tool()
 	}
 }
 
-# measure SCENARIO OPTIONS...: a step of the guest. What it prints is kept until
-# it has ended, so that nobody else wants the CPU.
-measure()
+# measure_heap HEAP SCENARIO OPTIONS...: a step of the guest. What it prints is kept
+# until it has ended, so that nobody else wants the CPU.
+measure_heap()
 {
-	echo "$1 300 /bench/dmaheap-bench -c -S $* >/tmp/csv; r=\$?; cat /tmp/csv; exit \$r"
+	echo "$1-$2 300 /bench/dmaheap-bench -c -H $1 -S ${*:2} >/tmp/csv; r=\$?; cat /tmp/csv; exit \$r"
+}
+
+measure() { measure_heap system "$@"; }
+
+# contiguous_steps KERNEL: CMA, and the carveout that only ours can use
+contiguous_steps()
+{
+	local cma=4k,64k,1m,8m,32m carveout=64k,1m,8m,64m steps=20000
+
+	if [ "$QUICK" = 1 ]; then
+		cma=4k,8m carveout=64k,64m steps=2000
+	fi
+	measure_heap reserved warm -s $cma -n 11
+	measure_heap reserved cold -s $cma -n 25
+	[ "$1" = ours ] || return 0
+	measure_heap carveout warm -s $carveout -n 11
+	measure_heap carveout unpooled -s $carveout -n 11
+	[ -n "$fragmented" ] || measure_heap carveout fragment -o $steps
 }
 
 # The machines whose time is the number of instructions
@@ -40,6 +58,7 @@ icount_steps()
 		measure spin -s 4k,8m -n 5
 		measure mix -o 600
 		measure dma -D 64k,64m -i 1,8 -n 3
+		contiguous_steps "$1"
 		return
 	fi
 	measure warm
@@ -51,6 +70,7 @@ icount_steps()
 	measure mix-paced
 	measure live
 	measure dma
+	contiguous_steps "$1"
 }
 
 # on_qemu MACHINE KERNEL NUMBER STEPS
@@ -58,9 +78,10 @@ on_qemu()
 {
 	local run=bench-$1-$2-$3
 
-	"$4" >"$LOG/$run.steps"
+	"$4" "$2" >"$LOG/$run.steps"
 	# Not on a terminal: two of them may run at once
-	scripts/guest.sh "$run" "bench-$2" "$LOG/$run.steps" 2>&1 | cat || exit
+	scripts/guest.sh "$run" "bench-$2" "$LOG/$run.steps" guest/dt/bench.dtso 2>&1 |
+		cat || exit
 	record "$1" "$2" "$3" "$RESULTS/$run.ktap"
 }
 
@@ -157,18 +178,22 @@ for kernel in stock ours; do
 done
 rm -rf "$BENCH"
 mkdir -p "$BENCH"
-start=$SECONDS
+start=$SECONDS fragmented=
 [ "$QUICK" = 0 ] || MACHINES=max
 for machine in $MACHINES; do
 	case $machine in
-	cortex-a72 | max) icount "$machine" ;;
+	cortex-a72 | max)
+		icount "$machine"
+		# The places are the same on every CPU
+		fragmented=1
+		;;
 	smp) runs on_smp ;;
 	uml) uml ;;
 	*) die "no machine $machine" ;;
 	esac
 done
 {
-	echo "machine,kernel,run,scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes,maintained_bytes"
+	echo "machine,kernel,run,scenario,heap,size,threads,phase,samples,p50_ns,p99_ns,max_ns,wall_ns,caller_ns,scrubber_ns,scrubbed_bytes,paid_bytes,maintained_bytes,step,free_bytes,largest_bytes,failed"
 	cat "$BENCH"/*-*-*.csv
 } >"$BENCH/results"
 rm "$BENCH"/*.csv

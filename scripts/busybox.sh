@@ -13,14 +13,11 @@ command -v apt-get >/dev/null ||
 
 fetch()
 {
-	local opts=(-o APT::Architecture=arm64 -o APT::Architectures=arm64
-		-o Dir::State::Lists="$dir.tmp/lists" -o Dir::Cache="$dir.tmp/cache"
-		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none)
+	local opts=(-o APT::Architecture=arm64 -o APT::Architectures=arm64)
 
-	mkdir -p "$dir.tmp/lists/partial" "$dir.tmp/cache/archives/partial"
-	cd "$dir.tmp"
-	apt-get -q "${opts[@]}" update &&
-		apt-get -q "${opts[@]}" download busybox-static &&
+	own_apt "$dir.tmp" "${opts[@]}" update &&
+		cd "$dir.tmp" &&
+		own_apt "$dir.tmp" "${opts[@]}" download busybox-static &&
 		dpkg-deb -x busybox-static_*_arm64.deb unpacked
 }
 

@@ -6,6 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 
 what=${1:-}
+# Of Debian's own Python
+PY=/usr/lib/python3/dist-packages
 
 # command or file, package
 table()
@@ -32,7 +34,15 @@ table()
 	ld.lld lld
 	llvm-nm llvm
 	dtc device-tree-compiler
+	yamllint yamllint
+	$PY/attr python3-attr
+	$PY/libfdt.py python3-libfdt
+	$PY/pyrsistent python3-pyrsistent
+	$PY/rfc3987.py python3-rfc3987
+	$PY/ruamel/yaml python3-ruamel.yaml
 	pnmtopng netpbm
+	man man-db
+	setpriv util-linux
 	/usr/include/openssl/ssl.h libssl-dev
 	/usr/include/libelf.h libelf-dev
 	/usr/include/ncurses.h libncurses-dev

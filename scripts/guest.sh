@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Boot a kernel in QEMU: guest.sh RUN VARIANT STEPS [OVERLAY.dtso...]; STEPS "shell" is interactive.
 # QEMU_CPU: QEMU's options for CPU and accelerator, instead of the fastest it has.
+# MODULES=coldplug: load only the modules that devices ask for; MODULES=bare: load none.
 # Logs in build/log/RUN; result stream in build/results/RUN.ktap.
 # Exit 0: all well; 1: a step, the kernel or a test failed; 2: no verdict.
 . "$(dirname "$0")/lib.sh"
@@ -47,7 +48,8 @@ fi
 
 qemu=("$emulator" "${cpu[@]}" -smp "${CPUS:-2}" -m "${MEM:-2G}"
 	-nodefaults -no-reboot -display none -kernel "$image" -initrd "$dir/initramfs.cpio")
-append="console=$console panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on ${APPEND:-}"
+append="console=$console panic=-1 oops=panic panic_on_warn=1 log_buf_len=8M printk.devkmsg=on"
+append+=" ${APPEND:-}${MODULES:+ -- $MODULES}"
 
 # QEMU's own device tree with the overlays applied
 if [ $# -gt 0 ]; then

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Pack the guest's file system: initramfs.sh VARIANT STEPS OUTPUT
-# init, busybox, the selftests, the demo and the benchmark if built, the modules of
-# VARIANT. Machines other than arm64 get init and the selftests alone.
+# init, busybox, the selftests, dmaheap, the demo and the benchmark if built, the modules of
+# VARIANT. Machines other than arm64 get init and the selftests alone. The init loads
+# the modules that every board can use; the others are for devices and tests to load.
 . "$(dirname "$0")/lib.sh"
 
 variant=$1 steps=$2 output=$3
@@ -41,7 +42,8 @@ modules()
 	[ -d "$root" ] || return 0
 	tree_of "$root" /lib
 	find "$root" -path '*/dma-buf/heaps/*.ko' ! -path '*/tests/*_kunit.ko' -printf '%f\n' |
-		sed 's/\.ko$//' | sort >"$output.modules"
+		sed 's/\.ko$//' | grep -vx -e cma_heap -e carveout_heap -e dma_heap_test_protector |
+		sort >"$output.modules"
 	echo "file /modules.list $output.modules 644 0 0"
 }
 
@@ -62,6 +64,8 @@ spec()
 	echo "file /bin/busybox $ROOT/build/busybox/busybox 755 0 0"
 	echo "dir /guest 755 0 0"
 	echo "file /guest/overlay.sh $ROOT/guest/overlay.sh 755 0 0"
+	echo "file /guest/top.sh $ROOT/guest/top.sh 755 0 0"
+	[ ! -x "$OUT/tools/dmaheap" ] || echo "file /usr/bin/dmaheap $OUT/tools/dmaheap 755 0 0"
 	programs "$OUT/demo" /demo
 	programs "$OUT/bench" /bench
 	modules

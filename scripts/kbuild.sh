@@ -12,8 +12,9 @@ selftests=tools/testing/selftests/dmabuf-heaps
 fragments=(guest/config/base.config "$TREE/$selftests/config")
 arch=() target=Image guess=1650
 case $variant in
-y) ;;
-m | n | debug) fragments+=("guest/config/$variant.config") ;;
+y) fragments+=(guest/config/demo.config) ;;
+m | n) fragments+=(guest/config/demo.config "guest/config/$variant.config") ;;
+debug) fragments+=("guest/config/$variant.config") ;;
 arm | riscv)
 	use_arch "$variant"
 	fragments=(guest/config/small.config "guest/config/$variant.config")
@@ -35,13 +36,14 @@ bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;
 uml-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;
 esac
 
+lock_build "build $variant" "$dir"
+
 # The objects of y serve m and n too: kbuild rebuilds only what their options change
-if [ "$variant" = m ] || [ "$variant" = n ]; then
-	if [ ! -e "$dir.done" ] && [ -e "$OUT/y.done" ]; then
-		rm -rf "$dir"
-		cp -a --reflink=auto "$OUT/y" "$dir"
-		touch "$dir.done"
-	fi
+if { [ "$variant" = m ] || [ "$variant" = n ]; } && [ ! -e "$dir.done" ]; then
+	scripts/kbuild.sh y || exit
+	rm -rf "$dir"
+	cp -a --reflink=auto "$OUT/y" "$dir"
+	touch "$dir.done"
 fi
 mkdir -p "$dir"
 
@@ -60,7 +62,7 @@ awk '
 	}' "${fragments[@]}" >"$dir/wanted.config"
 # Stock has no options for what it cannot do
 case $variant in
-*-stock) sed -i '/CONFIG_DMABUF_HEAPS_SYSTEM_/d' "$dir/wanted.config" ;;
+*-stock) sed -i -E '/CONFIG_DMABUF_HEAPS_(SYSTEM_|CARVEOUT)/d' "$dir/wanted.config" ;;
 esac
 
 # Configure again only if something that decides the result has changed

@@ -20,6 +20,9 @@ mkdir -p "$OUT" "$LOG" "$RESULTS"
 KARCH=arm64 CROSS=aarch64-linux-gnu-
 CCACHE=$(command -v ccache >/dev/null && echo "ccache ") || CCACHE=
 
+# A miss costs what the compiler costs, and no preprocessor before that
+export CCACHE_DEPEND=1
+
 # The same source must give the same objects, or ccache never hits.
 export KBUILD_BUILD_TIMESTAMP='Sun Nov 17 22:15:08 UTC 2024'
 export KBUILD_BUILD_USER=heaps KBUILD_BUILD_HOST=guest KBUILD_BUILD_VERSION=1
@@ -47,6 +50,17 @@ kmake()
 	limited make -C "$TREE" O="$dir" ARCH=$KARCH \
 		CROSS_COMPILE="$CCACHE$CROSS" V="$V" -j"$JOBS" \
 		--no-print-directory "$@"
+}
+
+# lock_build LABEL DIR: nobody else builds in DIR until this script ends. check.sh may
+# be doing it already, ahead of its part.
+lock_build()
+{
+	exec 9>"$2.lock"
+	flock -n 9 || {
+		say "$1" "waits for one that has begun"
+		flock 9
+	}
 }
 
 objects() { find "$1" -name '*.o' "${@:2}" 2>/dev/null | wc -l; }
@@ -118,4 +132,18 @@ build_step()
 	touch "$dir.done"
 	objects "$dir" >"$dir.total"
 	say "$label" "$(objects "$dir" -newer "$mark") objects, $((SECONDS - start)) s"
+}
+
+# own_apt DIR ARGS...: apt-get with its state in DIR, where nothing is installed, so
+# that it needs no rights and leaves the machine's state alone
+own_apt()
+{
+	local dir=$1
+	shift
+
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	: >"$dir/status"
+	apt-get -q -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" \
+		-o Dir::State::Status="$dir/status" \
+		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none "$@"
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the kselftests of the heaps with the kernel's own makefiles, static: for
 # arm64, with one program for arm, in build/out/selftests/install; selftests.sh
-# arm|riscv: for these, in build/out/selftests-ARCH/install.
+# arm|riscv: for these, in build/out/selftests-ARCH/install. For arm64 the tools that
+# they use as well, in build/out/tools.
 . "$(dirname "$0")/lib.sh"
 
 dir=$OUT/selftests${1:+-$1}
@@ -18,7 +19,11 @@ build()
 	limited make -C "$TREE/tools/testing/selftests" O="$dir" ARCH=$KARCH \
 		CROSS_COMPILE=$CROSS CROSS_COMPILE_COMPAT=$compat \
 		TARGETS=dmabuf-heaps FORCE_TARGETS=1 \
-		INSTALL_PATH="$dir/install" install
+		INSTALL_PATH="$dir/install" install || return
+	[ "$KARCH" = arm64 ] || return 0
+	mkdir -p "$OUT/tools"
+	limited make -C tools/dma-buf CROSS_COMPILE=$CROSS LDFLAGS=-static \
+		OUTPUT="$OUT/tools/" "$OUT/tools/dmaheap"
 }
 
 mkdir -p "$dir"

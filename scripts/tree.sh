@@ -130,7 +130,7 @@ our_files()
 	local file
 
 	# shellcheck disable=SC2086
-	git -c safe.directory='*' ls-files -co --exclude-standard -- $OURS |
+	git -c safe.directory='*' ls-files -co --exclude-standard -- $OURS ':!*.png' |
 	while read -r file; do
 		[ ! -f "$file" ] || echo "$file"
 	done
