@@ -24,7 +24,7 @@ while sleep 0.1; do
 	dmaheap bench -n 8 -p 4 -s 64k,3m,8m,16m,33177600
 done >/dev/null &
 
-LC_ALL=C.UTF-8 TERM=linux /selftests/dmabuf-heaps/heap_terminal "$1" "$2" 9000 q \
+LC_ALL=C.UTF-8 TERM=linux /selftests/dmabuf-heaps/heap_terminal "$1" "$2" 9 q \
 	dmaheap top >/dev/vport0p3 || exit 1
 # All of them have to be in the picture
 for pid in $pids; do

@@ -72,16 +72,23 @@ result()
 	bad=
 }
 
+# wait_for COMMAND...: until it succeeds, for half a minute at most
+wait_for()
+{
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+		! "$@" >/dev/null 2>&1 || return 0
+		sleep 2
+	done
+	return 1
+}
+
 # hold ARGUMENT...: have buffers allocated, whose inode is then in $inode
 hold()
 {
 	: >"$dir/held"
 	"$dmaheap" alloc --json --hold 1h "$@" >"$dir/held" 2>"$err" &
 	holder=$!
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		! grep -q '^}' "$dir/held" || break
-		sleep 1
-	done
+	wait_for grep '^}' "$dir/held"
 	inode=$(sed -n 's/.*"inode": \([0-9]*\).*/\1/p' "$dir/held" | head -n 1)
 	[ -n "$inode" ] || problem "nothing is allocated: $(cat "$err")"
 }
@@ -222,16 +229,16 @@ top_in_terminal()
 	enter=$(printf '\033[?1049h')
 	leave=$(printf '\033[?1049l')
 
-	TERM=linux "$here/heap_terminal" 24 80 5000 q "$dmaheap" top -d 0.5 >"$out" 2>"$err"
+	TERM=linux "$here/heap_terminal" 24 80 3 q "$dmaheap" top -d 0.5 >"$out" 2>"$err"
 	status=$?
 	is 0
 	quiet
 	shows "$enter"
 	tail -n 1 "$out" | grep -qF "$leave" || problem "it does not leave the screen"
-	[ "$(grep -c "$(printf '\033\[H')" "$out")" -ge 3 ] || problem "it is not refreshed"
+	[ "$(grep -c "$(printf '\033\[H')" "$out")" -ge 3 ] || problem "it is not drawn anew"
 	shows HIT%
 	# An interrupt by key ends it by signal
-	TERM=linux "$here/heap_terminal" 24 80 1000 "$(printf '\003')" "$dmaheap" top \
+	TERM=linux "$here/heap_terminal" 24 80 1 "$(printf '\003')" "$dmaheap" top \
 		>"$out" 2>"$err"
 	status=$?
 	is 130
@@ -268,24 +275,31 @@ trace_of_command()
 }
 
 # Whatever ends it, and when it had no chance to, the next one
+# Have a trace that has begun, whose process is then in $tracer
+begin_trace()
+{
+	rm -f "$dir/begun" "$dir/events"
+	"$dmaheap" trace -o "$dir/events" sh -c "echo >'$dir/begun'; exec sleep 100" &
+	tracer=$!
+	wait_for test -e "$dir/begun" || problem "the command does not begin"
+	[ -d "$tracing/instances/dmaheap-$tracer" ] || problem "no instance"
+}
+
 trace_cleans_up()
 {
 	# Not SIGINT, which the shell lets its background processes ignore
 	for signal in TERM HUP; do
-		"$dmaheap" trace -o "$dir/events" sleep 100 &
-		sleep 1
-		[ -d "$tracing/instances/dmaheap-$!" ] || problem "no instance"
+		begin_trace
 		"$dmaheap" alloc system 4k >/dev/null
-		sleep 1
-		kill -$signal $!
-		wait $!
-		grep -q 'alloc: heap=system' "$dir/events" || problem "no events before $signal"
+		wait_for grep 'alloc: heap=system' "$dir/events" ||
+			problem "no events before $signal"
+		kill -$signal $tracer
+		wait $tracer
 		no_instance
 	done
-	"$dmaheap" trace sleep 2 >/dev/null &
-	sleep 1
-	kill -KILL $!
-	wait $! 2>/dev/null
+	begin_trace
+	kill -KILL $tracer
+	wait $tracer 2>/dev/null
 	[ -n "$(find "$tracing/instances" -name 'dmaheap-*')" ] ||
 		problem "no instance of the killed one"
 	run trace true

@@ -198,6 +198,9 @@ bool is_needed(const char *what);
 /* Time */
 long long now_ms(void);
 
+/* What waits for nothing takes less, on a busy host, too */
+#define AT_ONCE_MS	10000
+
 #define WAIT_MS		20000
 
 /* Waits until @cond holds, but not for ever; whether it does */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * heap_terminal ROWS COLUMNS MS KEYS COMMAND...: run a command in a terminal of
- * that size and type KEYS after MS. What it writes goes to standard output, its
- * exit status is ours; 125 if it leaves the terminal in another mode than before.
- * For dmabuf-heap-tool.sh.
+ * heap_terminal ROWS COLUMNS TIMES KEYS COMMAND...: run a command in a terminal of
+ * that size and type KEYS when it has begun so many times to draw its screen. What
+ * it writes goes to standard output, its exit status is ours; 125 if it leaves the
+ * terminal in another mode than before. For dmabuf-heap-tool.sh.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -61,8 +61,26 @@ static pid_t start(int slave, char **command)
 	return 0;
 }
 
+/* How often the cursor is sent to the corner, where a screen begins */
+static int count_screens(const char *buf, ssize_t n)
+{
+	static const char home[] = "\033[H";
+	static int seen;
+	int count = 0;
+
+	for (; n > 0; n--, buf++) {
+		if (*buf != home[seen])
+			seen = 0;
+		if (*buf == home[seen] && !home[++seen]) {
+			seen = 0;
+			count++;
+		}
+	}
+	return count;
+}
+
 /* Pass on what comes within that time; false if nothing does */
-static bool pass(int master, int ms)
+static bool pass(int master, int ms, int *screens)
 {
 	struct pollfd fd = { .fd = master, .events = POLLIN };
 	char buf[4096];
@@ -75,27 +93,32 @@ static bool pass(int master, int ms)
 		return false;
 	if (write(STDOUT_FILENO, buf, n) != n)
 		die("standard output");
+	*screens += count_screens(buf, n);
 	return true;
 }
 
-static int follow(int master, pid_t pid, int ms, const char *keys)
+static int follow(int master, pid_t pid, int times, const char *keys)
 {
-	int status, waited = 0;
+	int status, waited = 0, screens = 0;
+	bool typed = false;
 
 	while (!waitpid(pid, &status, WNOHANG)) {
-		if (waited == ms && write(master, keys, strlen(keys)) < 0)
-			die("keys");
+		while (pass(master, 0, &screens))
+			;
+		if (!typed && screens >= times) {
+			if (write(master, keys, strlen(keys)) < 0)
+				die("keys");
+			typed = true;
+		}
 		if (waited >= LIMIT_MS) {
 			kill(pid, SIGKILL);
 			errno = ETIMEDOUT;
 			die("it does not end");
 		}
-		while (pass(master, 0))
-			;
 		usleep(10000);
 		waited += 10;
 	}
-	while (pass(master, 100))
+	while (pass(master, 100, &screens))
 		;
 	return status;
 }
@@ -113,8 +136,7 @@ int main(int argc, char **argv)
 	master = open_terminal(&slave, &size);
 	if (tcgetattr(slave, &before))
 		die("mode");
-	status = follow(master, start(slave, argv + 5), atoi(argv[3]) / 10 * 10,
-			argv[4]);
+	status = follow(master, start(slave, argv + 5), atoi(argv[3]), argv[4]);
 	memset(&after, 0, sizeof(after));
 	if (tcgetattr(slave, &after))
 		die("mode");
