@@ -29,7 +29,7 @@
 #include "heap_regions.h"
 
 #define READ_WRITE	(PROT_READ | PROT_WRITE)
-#define TIMEOUT		120
+#define TIMEOUT		400
 #define SEED		73
 #define MAX_BUFS	512
 

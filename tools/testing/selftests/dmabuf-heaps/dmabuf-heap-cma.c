@@ -23,7 +23,7 @@
 #include "heap_regions.h"
 
 #define READ_WRITE	(PROT_READ | PROT_WRITE)
-#define TIMEOUT		120
+#define TIMEOUT		400
 #define SEED		71
 #define MAX_BUFS	1024
 
@@ -794,7 +794,7 @@ FIXTURE_TEARDOWN(default_area)
 }
 
 #define DEFAULT_AREA_TEST(name) \
-	TEST_F_TIMEOUT(default_area, name, 2 * TIMEOUT)
+	TEST_F_TIMEOUT(default_area, name, TIMEOUT)
 
 /* The one's buffer is the other's when it is closed; each has its own name */
 DEFAULT_AREA_TEST(names_share_memory_and_pool)

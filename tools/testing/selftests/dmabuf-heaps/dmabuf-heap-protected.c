@@ -21,7 +21,7 @@
 
 #define PROTECTOR	"/sys/kernel/debug/dma_heap_test_protector/"
 #define READ_WRITE	(PROT_READ | PROT_WRITE)
-#define TIMEOUT		120
+#define TIMEOUT		400
 #define MAX_BUFS	512
 #define TORN		"torn"
 

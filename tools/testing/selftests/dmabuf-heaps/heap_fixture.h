@@ -16,7 +16,7 @@
 #include <fcntl.h>
 
 /* Emulated machines and sanitizers are slow; a hang is what this is for */
-#define HEAP_TEST_TIMEOUT	120
+#define HEAP_TEST_TIMEOUT	400
 
 /*
  * What free memory may change by from reading to reading, for all that goes on
