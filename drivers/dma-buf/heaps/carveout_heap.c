@@ -59,9 +59,6 @@
 /* What fits into the alignment of a genalloc, an int */
 #define MAX_ALIGNMENT	((size_t)SZ_1G)
 
-/* How often all that the pool has is tried, if others always get it first */
-#define SEARCH_ROUNDS	4
-
 /* For a mapping to scrub through: how often it is tried, and in what time */
 #define MAP_ATTEMPTS	50
 #define MAP_PAUSE_MS	100
@@ -78,6 +75,8 @@
  * @alignment: of all buffers, in bytes, a power of two
  * @protected: only the secure world and devices reach the memory
  * @nomap: the kernel has no mapping of it
+ * @taking: for those who take from @space, one after the other: who waits for the
+ *	    scrubber gets what it gives
  * @space: free ranges, all zero and not protected; its addresses are those of
  *	   the region less @bias
  * @bias: see @space; as the region can be beyond a long, and zero means failure
@@ -95,6 +94,7 @@ struct carveout_heap {
 	size_t alignment;
 	bool protected;
 	bool nomap;
+	struct mutex taking;	/* outermost */
 	struct gen_pool *space;
 	phys_addr_t bias;
 	struct dma_heap_pool *pool;
@@ -217,20 +217,18 @@ static int carveout_search(struct carveout_heap *heap, size_t size,
 			   size_t alignment, phys_addr_t *base)
 {
 	struct dma_heap_pool_search search;
-	size_t all;
-	int ret;
+	int ret = 0;
+
+	lockdep_assert_held(&heap->taking);
 
 	dma_heap_pool_search_begin(heap->pool, &search);
-	all = gen_pool_avail(heap->space) + PFN_PHYS(search.pages);
-	/* What came to the pool in between is in neither of the two */
-	if (size > all && !dma_heap_pool_has_passed(heap->pool, &search))
+	/* In this order: what the pool gives back meanwhile counts twice */
+	if (size > PFN_PHYS(search.pages) + gen_pool_avail(heap->space))
 		return -ENOENT;
 
-	do {
-		if (carveout_find(heap, size, alignment, base))
-			return 0;
+	while (!ret && !carveout_find(heap, size, alignment, base))
 		ret = dma_heap_pool_give_back_one(heap->pool, &search);
-	} while (!ret);
+	dma_heap_pool_search_end(heap->pool, &search);
 
 	return ret;
 }
@@ -238,19 +236,19 @@ static int carveout_search(struct carveout_heap *heap, size_t size,
 static int carveout_get(struct carveout_heap *heap, size_t size,
 			phys_addr_t *base)
 {
-	size_t alignment = carveout_alignment(heap, size);
-	int rounds = SEARCH_ROUNDS;
 	int ret;
 
-	do {
-		ret = carveout_search(heap, size, alignment, base);
-	} while (ret == -EAGAIN && --rounds);
+	if (mutex_lock_killable(&heap->taking))
+		return -EINTR;
 
-	if (!ret || ret == -EINTR)
-		return ret;
-
+	ret = carveout_search(heap, size, carveout_alignment(heap, size), base);
 	/* Better in small pages than not at all: the region may begin anywhere */
-	return carveout_find(heap, size, heap->alignment, base) ? 0 : -ENOMEM;
+	if (ret == -ENOENT)
+		ret = carveout_find(heap, size, heap->alignment, base) ? 0 :
+									 -ENOMEM;
+	mutex_unlock(&heap->taking);
+
+	return ret;
 }
 
 static void carveout_put(struct carveout_heap *heap, phys_addr_t base,
@@ -854,6 +852,7 @@ static int carveout_probe(struct platform_device *pdev)
 
 	heap->source.ops = &carveout_source_ops;
 	heap->source.reserved = true;
+	mutex_init(&heap->taking);
 	ret = carveout_parse(dev, heap);
 	if (ret)
 		return ret;

@@ -61,7 +61,7 @@ MODULE_PARM_DESC(chunk_kib, "Have a heap <area>-chunks of each area, too, of chu
  * @name: of the pool
  * @cma: the area
  * @chunk: bytes of each chunk but the last one, 0 for one chunk only
- * @shortage: called when the area has no room
+ * @shortage: called when the area has no room, and after that
  * @pool: what is allocated from
  * @dev: device of the first name, for the maintenance of caches
  */
@@ -205,7 +205,10 @@ static int cma_heap_shortage(struct notifier_block *nb, unsigned long action,
 	if (data != heap->cma)
 		return NOTIFY_DONE;
 
-	dma_heap_pool_give_back(heap->pool);
+	if (action == CMA_SHORTAGE_BEGIN)
+		dma_heap_pool_give_back(heap->pool);
+	else
+		dma_heap_pool_keep_again(heap->pool);
 
 	return NOTIFY_OK;
 }

@@ -261,7 +261,6 @@ void dma_heap_pool_release(struct dma_heap_pool *pool,
 
 	spin_lock(&pool->lock);
 	pool->leaving_pages -= pages;
-	pool->gone_pages += pages;
 	dma_heap_pool_pass(pool);
 	spin_unlock(&pool->lock);
 
@@ -378,7 +377,6 @@ static struct dma_heap_backing *dma_heap_pool_take(struct dma_heap_pool *pool,
 	} else {
 		dma_heap_pool_unlink(pool, backing);
 		dma_heap_pool_account(pool, backing, -1);
-		pool->gone_pages += backing_pages(backing);
 		if (backing->scrubbed)
 			pool->stats.hits++;
 		else

@@ -44,15 +44,13 @@ struct dma_heap_pool_stats {
 /**
  * struct dma_heap_pool_search - an allocation from a source looks for memory
  * @pages: how many were in the pool, or on the way from there, when it began
- * @until: the pool's clock of @gone_pages when as many have gone
- * @passed: its clock of events before the last look at the source
- * @last: that was the last one
+ * @passed: the pool's clock of events before the last look at the source
+ * @waits: the pool keeps nothing until it ends
  */
 struct dma_heap_pool_search {
 	unsigned long pages;
-	unsigned long until;
 	unsigned long passed;
-	bool last;
+	bool waits;
 };
 
 struct dma_heap_pool *dma_heap_pool_create(const char *name,
@@ -70,12 +68,13 @@ int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 int dma_heap_pool_prefill_text(struct dma_heap_pool *pool, const char *text);
 unsigned long dma_heap_pool_drain(struct dma_heap_pool *pool);
 void dma_heap_pool_give_back(struct dma_heap_pool *pool);
+void dma_heap_pool_keep_again(struct dma_heap_pool *pool);
 void dma_heap_pool_search_begin(struct dma_heap_pool *pool,
 				struct dma_heap_pool_search *search);
-bool dma_heap_pool_has_passed(struct dma_heap_pool *pool,
-			      const struct dma_heap_pool_search *search);
 int dma_heap_pool_give_back_one(struct dma_heap_pool *pool,
 				struct dma_heap_pool_search *search);
+void dma_heap_pool_search_end(struct dma_heap_pool *pool,
+			      const struct dma_heap_pool_search *search);
 void dma_heap_pool_wait_scrubbed(struct dma_heap_pool *pool);
 void dma_heap_pool_get_stats(struct dma_heap_pool *pool,
 			     struct dma_heap_pool_stats *stats);

@@ -85,7 +85,6 @@ struct dma_heap_pool_node {
  * @scrubbing: the backing the scrubber is at, in no list
  * @paying_pages: pages freeing tasks are scrubbing, not in the pool yet
  * @leaving_pages: pages taken out of the pool that the source does not have yet
- * @gone_pages: pages that have ever gone, to a buffer or to the source
  * @passed: how often a backing has come here, become clean, or gone to the source:
  *	    who found no memory there before may now
  * @stats: counters, without the two of pages
@@ -121,7 +120,6 @@ struct dma_heap_pool {
 	struct dma_heap_backing *scrubbing;
 	unsigned long paying_pages;
 	unsigned long leaving_pages;
-	unsigned long gone_pages;
 	unsigned long passed;
 	struct dma_heap_pool_stats stats;
 

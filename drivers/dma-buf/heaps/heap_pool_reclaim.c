@@ -29,6 +29,9 @@
 /* How long to wait for the backing the scrubber is at: a chunk, if it may run */
 #define POOL_SCRUBBING	(HZ / 5)
 
+/* The same for an allocation that would fail else, on a busy machine, too */
+#define POOL_SHORTAGE	HZ
+
 static unsigned long dma_heap_pool_count(struct shrinker *shrinker,
 					 struct shrink_control *sc)
 {
@@ -108,14 +111,14 @@ static unsigned long dma_heap_pool_pages(struct dma_heap_pool *pool)
  * Also what the scrubber is at, which lets go of it as soon as it notices, what
  * freeing tasks are at, and what others are just giving back
  */
-static unsigned long dma_heap_pool_empty(struct dma_heap_pool *pool)
+static unsigned long dma_heap_pool_empty(struct dma_heap_pool *pool,
+					 unsigned long timeout)
 {
 	unsigned long before = dma_heap_pool_pages(pool), after;
 
 	dma_heap_pool_drain(pool);
 	dma_heap_pool_rush_scrubber(pool);
-	wait_event_timeout(pool->others, !dma_heap_pool_pages(pool),
-			   POOL_SCRUBBING);
+	wait_event_timeout(pool->others, !dma_heap_pool_pages(pool), timeout);
 	after = dma_heap_pool_pages(pool);
 
 	return before > after ? before - after : 0;
@@ -129,7 +132,7 @@ static int dma_heap_pool_oom(struct notifier_block *nb, unsigned long action,
 	unsigned long *freed = data;
 
 	dma_heap_pool_set_pressure(pool);
-	*freed += dma_heap_pool_empty(pool);
+	*freed += dma_heap_pool_empty(pool, POOL_SCRUBBING);
 
 	return NOTIFY_OK;
 }
@@ -162,7 +165,7 @@ static int dma_heap_pool_memory(struct notifier_block *nb,
 	spin_unlock(&pool->lock);
 
 	if (closed)
-		dma_heap_pool_empty(pool);
+		dma_heap_pool_empty(pool, POOL_SCRUBBING);
 
 	return NOTIFY_OK;
 }
@@ -171,8 +174,9 @@ static int dma_heap_pool_memory(struct notifier_block *nb,
  * dma_heap_pool_give_back - give back to the source all that is in a pool
  * @pool: the pool
  *
- * Also what is being scrubbed, if that can be waited for, and what buffers leave
- * meanwhile. For an allocation from the source that would fail.
+ * Also what is being scrubbed, if that can be waited for. For an allocation from
+ * the source that would fail. Until dma_heap_pool_keep_again() the pool keeps
+ * nothing, or others could have filled it before that allocation looks again.
  *
  * Context: Process context, with no lock that freeing needs. May sleep, but does
  * not allocate memory.
@@ -187,13 +191,27 @@ void dma_heap_pool_give_back(struct dma_heap_pool *pool)
 	spin_unlock(&pool->lock);
 
 	if (any)
-		dma_heap_pool_empty(pool);
-
-	spin_lock(&pool->lock);
-	pool->wanted--;
-	spin_unlock(&pool->lock);
+		dma_heap_pool_empty(pool, POOL_SHORTAGE);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_pool_give_back, DMA_BUF_HEAP);
+
+/**
+ * dma_heap_pool_keep_again - end what dma_heap_pool_give_back() began
+ * @pool: the pool
+ *
+ * Also for somebody who began before there was the pool; that changes nothing, or
+ * ends somebody else's time a little early.
+ *
+ * Context: Process context.
+ */
+void dma_heap_pool_keep_again(struct dma_heap_pool *pool)
+{
+	spin_lock(&pool->lock);
+	if (pool->wanted)
+		pool->wanted--;
+	spin_unlock(&pool->lock);
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_keep_again, DMA_BUF_HEAP);
 
 static bool dma_heap_pool_trim_one(struct dma_heap_pool *pool)
 {
@@ -219,46 +237,31 @@ void dma_heap_pool_search_begin(struct dma_heap_pool *pool,
 {
 	spin_lock(&pool->lock);
 	search->pages = dma_heap_pool_held(pool);
-	search->until = pool->gone_pages + search->pages;
 	search->passed = pool->passed;
 	spin_unlock(&pool->lock);
-	search->last = false;
+	search->waits = false;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_pool_search_begin, DMA_BUF_HEAP);
 
-/* The source is about to be looked at: what has passed by now is seen there */
-static void dma_heap_pool_search_again(struct dma_heap_pool *pool,
-				       struct dma_heap_pool_search *search)
-{
-	spin_lock(&pool->lock);
-	search->passed = pool->passed;
-	search->last = (long)(pool->gone_pages - search->until) >= 0;
-	spin_unlock(&pool->lock);
-}
-
 /**
- * dma_heap_pool_has_passed - has anything come or gone since the last look?
- * @pool: the pool
- * @search: for an allocation that looks for memory in the source
+ * dma_heap_pool_search_end - an allocation from the source ends
+ * @pool: the pool in front of it
+ * @search: set by dma_heap_pool_search_begin()
  *
- * If so, what the pool has and what the source has, asked for one after the other,
- * may be less than both have together.
- *
- * Context: Any.
- *
- * Return: whether a backing has come to the pool, become clean, or gone to the
- * source since dma_heap_pool_search_begin(), or since
- * dma_heap_pool_give_back_one() returned 0.
+ * Context: Process context.
  */
-bool dma_heap_pool_has_passed(struct dma_heap_pool *pool,
+void dma_heap_pool_search_end(struct dma_heap_pool *pool,
 			      const struct dma_heap_pool_search *search)
 {
-	/* Whoever is not told has found all that there was by then */
-	return smp_load_acquire(&pool->passed) != search->passed;
+	if (search->waits)
+		dma_heap_pool_keep_again(pool);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_has_passed, DMA_BUF_HEAP);
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_search_end, DMA_BUF_HEAP);
 
-/* Nothing is clean: is something of the rest on the way? Then wait for it */
+/*
+ * Nothing is clean: is something of the rest on the way? Then wait for it. From now
+ * on what becomes clean goes to the source, or others could take it again and again.
+ */
 static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
 				     struct dma_heap_pool_search *search)
 {
@@ -266,6 +269,10 @@ static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
 
 	spin_lock(&pool->lock);
 	coming = dma_heap_pool_held(pool) || pool->passed != search->passed;
+	if (coming && !search->waits) {
+		pool->wanted++;
+		search->waits = true;
+	}
 	spin_unlock(&pool->lock);
 
 	if (!coming)
@@ -273,9 +280,10 @@ static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
 
 	dma_heap_pool_rush_scrubber(pool);
 
+	/* Whoever sees the number finds the memory */
 	return wait_event_killable(pool->others,
-				   dma_heap_pool_has_passed(pool, search)) ?
-	       -EINTR : 0;
+				   smp_load_acquire(&pool->passed) !=
+				   search->passed) ? -EINTR : 0;
 }
 
 /**
@@ -285,29 +293,30 @@ static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
  *	    dma_heap_pool_search_begin(), or since this function returned 0
  *
  * If the source is reserved, and all that is here is to be scrubbed first, wait
- * for the next one to be, and for what others are giving back.
+ * for the next one to be, and for what others are giving back. Until
+ * dma_heap_pool_search_end() the pool keeps nothing then. So if nobody else takes
+ * from the source meanwhile, all of it is there in the end, but for what buffers
+ * have.
  *
- * Context: Process context, no lock held. May sleep.
+ * Context: Process context, no lock held that scrubbing or freeing needs. May
+ * sleep.
  *
  * Return: 0 if there may be more in the source now, -ENOENT if there was nothing
- * in the pool and nothing has come back since the last look, -EAGAIN if as much
- * has gone from here as there was at first, and others were faster to take it, or
- * it is not in one piece, or -EINTR if a fatal signal is pending.
+ * in the pool and nothing has come back since the last look, or -EINTR if a fatal
+ * signal is pending.
  */
 int dma_heap_pool_give_back_one(struct dma_heap_pool *pool,
 				struct dma_heap_pool_search *search)
 {
 	int ret;
 
-	if (search->last)
-		return -EAGAIN;
-
 	if (!dma_heap_pool_trim_one(pool)) {
 		ret = dma_heap_pool_search_wait(pool, search);
 		if (ret)
 			return ret;
 	}
-	dma_heap_pool_search_again(pool, search);
+	/* What has passed by now is seen in the source */
+	search->passed = smp_load_acquire(&pool->passed);
 
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/pfn.h>
 #include <linux/scatterlist.h>
@@ -37,7 +38,7 @@
 #include "heap_test_source.h"
 
 /* How long a source waits for what the scrubber is at, at most */
-#define SCRUBBING	(HZ / 5)
+#define SCRUBBING	HZ
 
 /* Time for others to do what they should not */
 #define A_WHILE		(HZ / 10)
@@ -65,10 +66,13 @@ static bool reserved_wait_for(const bool *flag)
 static int reserved_give_back_one(struct pool_test *ctx)
 {
 	struct dma_heap_pool_search search;
+	int ret;
 
 	dma_heap_pool_search_begin(ctx->pool, &search);
+	ret = dma_heap_pool_give_back_one(ctx->pool, &search);
+	dma_heap_pool_search_end(ctx->pool, &search);
 
-	return dma_heap_pool_give_back_one(ctx->pool, &search);
+	return ret;
 }
 
 /* The same again until that ends: what is lost may be on its way to the source */
@@ -473,72 +477,65 @@ static void reserved_test_came_back(struct kunit *test)
 
 	pool_put_clean(ctx, backing);
 	dma_heap_pool_search_begin(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, search.pages, 4);
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_drain(ctx->pool), 4);
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, reserved_give_back_one(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
+			-ENOENT);
+	dma_heap_pool_search_end(ctx->pool, &search);
 
 	/* Also if it has become clean, and was taken again */
 	pool_put(ctx, other);
 	dma_heap_pool_search_begin(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, search.pages, 8);
 	pool_wait_scrubbed(ctx);
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), other);
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, reserved_give_back_one(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
+			-ENOENT);
+	dma_heap_pool_search_end(ctx->pool, &search);
 }
 
-/* Nobody may conclude from less than all that there is not enough */
-static void reserved_test_passed(struct kunit *test)
+/* Once there is something to wait for, nothing is kept that others could get first */
+static void reserved_test_search_ends(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
-	struct mock_backing *backing = pool_get(ctx, 4);
-	struct dma_heap_pool_search search;
+	struct mock_backing *first = pool_get(ctx, 4);
+	struct mock_backing *second = pool_get(ctx, 8);
+	struct mock_backing *third = pool_get(ctx, 16);
+	struct dma_heap_pool_search search, other;
 
+	/* As long as something is clean, the rest stays */
+	pool_put_clean(ctx, first);
 	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, search.pages, 0);
-	KUNIT_EXPECT_FALSE(test, dma_heap_pool_has_passed(ctx->pool, &search));
-	/* From a buffer to the pool, ... */
-	pool_put(ctx, backing);
-	KUNIT_EXPECT_TRUE(test, dma_heap_pool_has_passed(ctx->pool, &search));
-
-	pool_wait_scrubbed(ctx);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, search.pages, 4);
-	KUNIT_EXPECT_FALSE(test, dma_heap_pool_has_passed(ctx->pool, &search));
-	/* ... and from there to the source */
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_drain(ctx->pool), 4);
-	KUNIT_EXPECT_TRUE(test, dma_heap_pool_has_passed(ctx->pool, &search));
-}
-
-/* When all that was here has gone, others may go on to come and go for ever */
-static void reserved_test_gone(struct kunit *test)
-{
-	struct pool_test *ctx = test->priv;
-	struct mock_backing *backing = pool_get(ctx, 4);
-	struct mock_backing *other = pool_get(ctx, 8);
-	struct dma_heap_pool_search search;
-
-	pool_put_clean(ctx, backing);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, search.pages, 4);
-
-	/* Two of 4 pages that come and go: to a buffer, and to the source */
-	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
-	pool_put_clean(ctx, other);
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, when_gone(other), 1);
-	pool_put_clean(ctx, backing);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
-			-EAGAIN);
-	KUNIT_EXPECT_EQ(test, when_gone(backing), 0);
-
-	/* Another round */
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, search.pages, 4);
+	KUNIT_EXPECT_EQ(test, when_gone(first), 1);
+	pool_put_clean(ctx, second);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 8);
+	dma_heap_pool_search_begin(ctx->pool, &other);
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
-			-EAGAIN);
-	KUNIT_EXPECT_EQ(test, reserved_give_back_one(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, when_gone(second), 2);
+
+	/* Two wait for what has passed already */
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &other), 0);
+	pool_put(ctx, third);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, when_gone(third), 3);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4 + 8 + 16);
+
+	/* The pool keeps again what it gets when both have ended */
+	dma_heap_pool_search_end(ctx->pool, &search);
+	third = pool_get(ctx, 16);
+	pool_put(ctx, third);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, when_gone(third), 4);
+	dma_heap_pool_search_end(ctx->pool, &other);
+	third = pool_get(ctx, 16);
+	pool_put_clean(ctx, third);
+	KUNIT_EXPECT_EQ(test, when_gone(third), 0);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 16);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
 }
 
 #define MAX_WAITERS	4
@@ -684,11 +681,10 @@ static void reserved_test_wait_scrubber(struct kunit *test)
 	pool_hold_scrubber(ctx);
 	reserved_run_waiters(watch, NULL);
 
-	/* They had to wait; to take it back is the next step */
-	pool_wait_pages(ctx, DECOY_PAGES);
-	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
-	KUNIT_EXPECT_EQ(test, reserved_give_back_one(ctx), 0);
+	/* For them, not for whoever is first */
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 0);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+	KUNIT_EXPECT_EQ(test, reserved_give_back_one(ctx), -ENOENT);
 }
 
 /* What they wait for may also go to the source at once, or get lost */
@@ -728,7 +724,8 @@ static void reserved_test_wait_killed(struct kunit *test)
 	watch->kill = true;
 	pool_hold_scrubber(ctx);
 	reserved_run_waiters(watch, NULL);
-	pool_wait_pages(ctx, DECOY_PAGES);
+	pool_wait_scrubbed(ctx);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 }
 
@@ -801,12 +798,14 @@ static void reserved_test_wait_leaving(struct kunit *test)
 
 /**
  * struct region - a region that is no larger than it is
+ * @taking: for those who take from it, one after the other
  * @lock: protects the two
  * @free: pages that nobody has
  * @asked: how often the pool was asked for some
  */
 struct region {
-	spinlock_t lock;	/* see above */
+	struct mutex taking;	/* see above */
+	spinlock_t lock;	/* innermost */
 	unsigned long free;
 	unsigned long asked;
 };
@@ -840,19 +839,20 @@ static struct dma_heap_backing *region_alloc(struct dma_heap_source *source,
 	struct mock_source *mock = container_of(source, struct mock_source,
 						base);
 	struct pool_test *ctx = container_of(mock, struct pool_test, mock);
+	struct region *region = ctx->data;
 	struct dma_heap_pool_search search;
-	int ret;
+	int ret = 0;
 
-	do {
-		dma_heap_pool_search_begin(ctx->pool, &search);
-		do {
-			if (region_take(ctx->data, PHYS_PFN(size)))
-				return mock_source_ops.alloc(source, size);
-			ret = dma_heap_pool_give_back_one(ctx->pool, &search);
-		} while (!ret);
-	} while (ret == -EAGAIN);
+	mutex_lock(&region->taking);
+	dma_heap_pool_search_begin(ctx->pool, &search);
+	while (!ret && !region_take(region, PHYS_PFN(size)))
+		ret = dma_heap_pool_give_back_one(ctx->pool, &search);
+	dma_heap_pool_search_end(ctx->pool, &search);
+	mutex_unlock(&region->taking);
+	if (ret)
+		return ERR_PTR(ret == -ENOENT ? -ENOMEM : ret);
 
-	return ERR_PTR(ret == -ENOENT ? -ENOMEM : ret);
+	return mock_source_ops.alloc(source, size);
 }
 
 /* Slowly, now and then: it is not in the pool, and not to be had yet */
@@ -889,6 +889,7 @@ static struct region *region_init(struct pool_test *ctx)
 
 	region = kunit_kzalloc(ctx->test, sizeof(*region), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(ctx->test, region);
+	mutex_init(&region->taking);
 	spin_lock_init(&region->lock);
 	region->free = REGION_PAGES;
 	ctx->data = region;
@@ -1089,6 +1090,7 @@ static void reserved_take_job(void *data)
 	dma_heap_pool_give_back(taker->ctx->pool);
 	taker->ended = jiffies;
 	taker->freed = SEEN(taker->ctx, freed);
+	dma_heap_pool_keep_again(taker->ctx->pool);
 }
 
 /* Was it done before it had to give up? */
@@ -1105,9 +1107,12 @@ static void give_back_test_empty(struct kunit *test)
 
 	reserved_make_ordinary(test);
 	dma_heap_pool_give_back(ctx->pool);
+	dma_heap_pool_keep_again(ctx->pool);
 	backing = pool_get(ctx, 4);
 	reserved_take_job(&taker);
 	KUNIT_EXPECT_EQ(test, taker.freed, 0);
+	/* Of somebody who began before there was a pool */
+	dma_heap_pool_keep_again(ctx->pool);
 
 	/* That nobody wanted anything changes nothing */
 	pool_put_clean(ctx, backing);
@@ -1177,7 +1182,7 @@ static void give_back_test_gives_up(struct kunit *test)
 	reserved_take_job(&taker);
 	KUNIT_EXPECT_FALSE(test, reserved_was_in_time(&taker));
 	KUNIT_EXPECT_TRUE(test, time_before(taker.ended,
-					    taker.began + 25 * SCRUBBING));
+					    taker.began + 20 * SCRUBBING));
 	KUNIT_EXPECT_EQ(test, when_gone(dirty), 1);
 	KUNIT_EXPECT_EQ(test, taker.freed, 1);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
@@ -1256,6 +1261,30 @@ static void reserved_open_for_taker_job(void *data)
 	reserved_wait_for(&taker->asks);
 	schedule_timeout_uninterruptible(A_WHILE);
 	mock_open_gate(&taker->ctx->mock);
+}
+
+/* Nor does what comes in afterwards, until whoever wants it has looked for it */
+static void give_back_test_until_the_end(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+
+	reserved_make_ordinary(test);
+	backing = pool_get(ctx, 4);
+	dma_heap_pool_give_back(ctx->pool);
+	dma_heap_pool_give_back(ctx->pool);
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
+
+	backing = pool_get(ctx, 4);
+	dma_heap_pool_keep_again(ctx->pool);
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4 + 4);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, scrubs), 0);
+
+	dma_heap_pool_keep_again(ctx->pool);
+	reserved_expect_keeps(ctx);
 }
 
 /* What somebody else is giving back is waited for, too */
@@ -1623,9 +1652,8 @@ static struct kunit_case reserved_test_cases[] = {
 	KUNIT_CASE(reserved_test_second_piece_fails),
 	KUNIT_CASE(reserved_test_destroy_fails),
 	KUNIT_CASE(reserved_test_give_back_one),
-	KUNIT_CASE(reserved_test_passed),
-	KUNIT_CASE(reserved_test_gone),
 	KUNIT_CASE(reserved_test_came_back),
+	KUNIT_CASE(reserved_test_search_ends),
 	KUNIT_CASE(reserved_test_wait_scrubber),
 	KUNIT_CASE(reserved_test_wait_closed),
 	KUNIT_CASE(reserved_test_wait_fails),
@@ -1638,6 +1666,7 @@ static struct kunit_case reserved_test_cases[] = {
 	KUNIT_CASE(give_back_test_all),
 	KUNIT_CASE(give_back_test_gives_up),
 	KUNIT_CASE(give_back_test_meanwhile),
+	KUNIT_CASE(give_back_test_until_the_end),
 	KUNIT_CASE(give_back_test_leaving),
 	KUNIT_CASE(give_back_test_payer),
 	KUNIT_CASE(give_back_test_concurrent),
