@@ -608,13 +608,25 @@ static void reserved_kill_waiters(struct reserved_watch *watch)
 			send_sig(SIGKILL, watch->jobs[i].task, 1);
 }
 
+/* How many wait by now; some may be late */
+static unsigned int reserved_count_asleep(struct reserved_watch *watch)
+{
+	unsigned int i, asleep = 0;
+
+	for (i = 0; i < watch->count; i++)
+		asleep += READ_ONCE(watch->waiters[i].began) &&
+			  READ_ONCE(watch->jobs[i].task->__state) == TASK_KILLABLE;
+
+	return asleep;
+}
+
 static void reserved_watch_job(void *data)
 {
 	struct reserved_watch *watch = data;
-	unsigned int done, i;
+	unsigned int done, asleep;
 
-	for (i = 0; i < watch->count; i++)
-		reserved_wait_for(&watch->waiters[i].began);
+	read_poll_timeout(reserved_count_asleep, asleep, asleep == watch->count,
+			  1000, PATIENCE_US / 20, false, watch);
 	schedule_timeout_uninterruptible(A_WHILE);
 	watch->early = reserved_count_done(watch);
 	if (watch->kill)
