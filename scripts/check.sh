@@ -3,8 +3,8 @@
 # Run parts of the check and sum up: check.sh PART...
 # Parts: lint tools y cma pool swiotlb m kunit-arm64 board-spared board-autoload
 # board-unloaded n debug debug-cma arm kunit-kcsan kunit-uml riscv series.
-# Those with a guest one after the other, the others beside them. One failing part does
-# not stop the rest.
+# Those with a guest and the tools one after the other, the others beside them. One
+# failing part does not stop the rest.
 # Exit 0: all passed; 1: a test or splat failed; 2: a part could not be run.
 . "$(dirname "$0")/lib.sh"
 
@@ -226,7 +226,8 @@ rm -f "$RESULTS/status" "$RESULTS/summary"
 for part in "$@"; do
 	rm -f "$RESULTS/$part.ktap" "$LOG/$part".{rc,out}
 	files+=("$RESULTS/$part.ktap")
-	if [ -n "$(kernel_of "$part")" ]; then
+	# The tools have to be in time, and must not be last for the CPU
+	if [ "$part" = tools ] || [ -n "$(kernel_of "$part")" ]; then
 		guests+=("$part")
 	else
 		others+=("$part")

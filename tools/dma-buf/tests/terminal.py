@@ -174,9 +174,19 @@ class Terminal:
         self.screen.resize(rows, columns)
         self.screen.lenient = True
         self.set_size(rows, columns)
-        self.drain()
+
+    def redraws(self):
+        """Until a whole screen is drawn that began after a change of the size."""
+        seen = len(self.output)
+
+        def begun(count):
+            return self.wait(lambda: self.output.count(b'\x1b[H', seen) >= count)
+
+        # One may have been on its way, and one have begun with the old size
+        if not begun(3):
+            return False
         self.screen.lenient = False
-        self.drain()
+        return begun(5)
 
     def wait(self, done, seconds=20):
         """Take the output until done() or the time is over."""

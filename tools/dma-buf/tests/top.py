@@ -138,6 +138,7 @@ def resize():
     t = begin()
     for rows, columns in ((40, 132), (10, 60), (6, 20), (3, 5), (1, 1), (24, 80)):
         t.resize(rows, columns)
+        need(t.redraws(), f'it does not draw in {rows}x{columns}')
         lines = t.screen.text().split('\n')
         need(lines[0].startswith('dmaheap'[:max(columns - 1, 0)]),
              f'no title in {rows}x{columns}: {lines[0]!r}')
@@ -150,7 +151,7 @@ def resize_at_once():
     t = begin(arguments=('-d', '60'))
     t.drain()
     t.resize(30, 120)
-    need(t.wait(lambda: t.screen.cells[5][119][0] != ' ', 5), 'it does not draw at once')
+    need(t.wait(lambda: t.screen.cells[5][119][0] != ' '), 'it does not draw at once')
     t.key('q')
     end(t, 0)
 
