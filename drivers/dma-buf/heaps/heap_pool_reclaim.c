@@ -258,6 +258,14 @@ void dma_heap_pool_search_end(struct dma_heap_pool *pool,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_pool_search_end, DMA_BUF_HEAP);
 
+/* Has anything become clean, or gone to the source, since the last look there? */
+static bool dma_heap_pool_has_passed(struct dma_heap_pool *pool,
+				     const struct dma_heap_pool_search *search)
+{
+	/* Whoever sees the number finds the memory */
+	return smp_load_acquire(&pool->passed) != search->passed;
+}
+
 /*
  * Nothing is clean: is something of the rest on the way? Then wait for it. From now
  * on what becomes clean goes to the source, or others could take it again and again.
@@ -280,10 +288,9 @@ static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
 
 	dma_heap_pool_rush_scrubber(pool);
 
-	/* Whoever sees the number finds the memory */
 	return wait_event_killable(pool->others,
-				   smp_load_acquire(&pool->passed) !=
-				   search->passed) ? -EINTR : 0;
+				   dma_heap_pool_has_passed(pool, search)) ?
+	       -EINTR : 0;
 }
 
 /**
