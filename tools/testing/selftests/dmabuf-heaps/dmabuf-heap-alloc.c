@@ -414,8 +414,7 @@ HEAP_TEST(killed_allocator_gives_all_back)
 			TH_LOG("an allocation failed before the kill");
 	}
 	EXPECT_NEW_BUFFERS(0);
-	/* The scrubber may have some of it in its hands */
-	EXPECT_TRUE(WAIT_FOR(mem_available_kib() > before - MEM_TOLERANCE_KIB));
+	EXPECT_MEM_BACK(before);
 }
 
 #define MAX_FDS	64
@@ -454,7 +453,7 @@ HEAP_TEST(out_of_descriptors)
 	for (i = 0; i < taken; i++)
 		close(fds[i]);
 	EXPECT_NEW_BUFFERS(0);
-	EXPECT_GT(mem_available_kib(), before - MEM_TOLERANCE_KIB);
+	EXPECT_MEM_BACK(before);
 }
 
 /* The other process: allocates, fills, sends, and is gone */

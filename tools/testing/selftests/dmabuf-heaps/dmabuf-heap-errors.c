@@ -325,7 +325,7 @@ HEAP_TEST(argument_not_writable)
 	}
 	EXPECT_EQ(0, data->fd);
 	EXPECT_NEW_BUFFERS(0);
-	EXPECT_GT(mem_available_kib(), before - MEM_TOLERANCE_KIB);
+	EXPECT_MEM_BACK(before);
 	EXPECT_EQ(0, munmap(data, page_size()));
 }
 

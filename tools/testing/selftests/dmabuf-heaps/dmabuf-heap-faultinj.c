@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(fault)
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
 	EXPECT_EQ(self->bytes, heap_attr(variant->heap, "bytes"));
-	EXPECT_GT(mem_available_kib(), self->available - MEM_TOLERANCE_KIB);
+	EXPECT_MEM_BACK(self->available);
 	close(self->fail_nth);
 	close(self->heap_fd);
 }

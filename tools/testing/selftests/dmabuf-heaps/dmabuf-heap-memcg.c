@@ -966,9 +966,7 @@ static void hostile_users(struct __test_metadata *_metadata,
 
 	EXPECT_TRUE(WAIT_FOR(heap_attr(heap, "buffers") == self->buffers));
 	EXPECT_EQ(self->bytes, heap_attr(heap, "bytes"));
-	EXPECT_TRUE(WAIT_FOR(mem_available_kib() >
-			     available - MEM_TOLERANCE_KIB))
-		TH_LOG("%lld KiB, then %ld", available, mem_available_kib());
+	EXPECT_MEM_BACK(available);
 	munmap(hostile, page_size());
 }
 

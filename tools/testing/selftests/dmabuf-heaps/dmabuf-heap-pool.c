@@ -98,7 +98,7 @@ FIXTURE_TEARDOWN(pool)
 		EXPECT_EQ(0, pool_set(variant->name, knobs[i], self->knobs[i]));
 	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
 	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
-	EXPECT_GT(mem_available_kib(), self->available - MEM_TOLERANCE_KIB);
+	EXPECT_MEM_BACK(self->available);
 	close(self->fd);
 }
 

@@ -24,6 +24,15 @@
  */
 #define MEM_TOLERANCE_KIB	(16 * 1024)
 
+/* What there was is there again; some of it may be on its way for a while */
+#define EXPECT_MEM_BACK(before) do {					\
+	long _before = before;						\
+									\
+	EXPECT_TRUE(WAIT_FOR(mem_available_kib() >			\
+			     _before - MEM_TOLERANCE_KIB))		\
+		TH_LOG("%ld KiB, then %ld", _before, mem_available_kib());	\
+} while (0)
+
 #define HEAP_TEST(name)	TEST_F_TIMEOUT(heap, name, HEAP_TEST_TIMEOUT)
 
 FIXTURE(heap)
