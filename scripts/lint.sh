@@ -22,15 +22,12 @@ silent() { ! "$@" | grep .; }
 
 checkpatch()
 {
-	local file form
+	local file
 
 	for file in $(code; ours 'drivers/*Kconfig' 'drivers/*Makefile' \
 		'tools/*Makefile' 'tools/*.sh' 'Documentation/*' guest/init.c \
 		'demo/*.[ch]'); do
-		# The form all headers of tracepoints have
-		form=
-		[[ $file != include/trace/* ]] || form=COMPLEX_MACRO,OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT
-		"$TREE/scripts/checkpatch.pl" --no-tree --strict --terse ${form:+--ignore=$form} -f "$file" |
+		"$TREE/scripts/checkpatch.pl" --no-tree --strict --terse -f "$file" |
 			grep -v '^total: ' || :
 	done
 }
