@@ -35,6 +35,7 @@
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/string_helpers.h>
 #include <linux/sysfs.h>
@@ -675,14 +676,6 @@ static u64 pages_to_bytes(unsigned long pages)
 	return (u64)pages << PAGE_SHIFT;
 }
 
-static ssize_t emit_limit(char *buf, unsigned long pages)
-{
-	if (pages == LONG_MAX)
-		return sysfs_emit(buf, "max\n");
-
-	return sysfs_emit(buf, "%llu\n", pages_to_bytes(pages));
-}
-
 /* Bytes, or "max"; what is not a whole page does not count */
 static int parse_limit(const char *buf, unsigned long *pages)
 {
@@ -702,38 +695,30 @@ static int parse_limit(const char *buf, unsigned long *pages)
 	return 0;
 }
 
-static ssize_t max_alloc_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
+/* The limit an attribute is about, in pages */
+static unsigned long *attr_to_limit(struct device *dev,
+				    struct device_attribute *attr)
 {
-	return emit_limit(buf, READ_ONCE(dev_to_usage(dev)->max_alloc));
+	struct dev_ext_attribute *ext = container_of(attr,
+						     struct dev_ext_attribute,
+						     attr);
+
+	return (void *)dev_to_usage(dev) + (unsigned long)ext->var;
 }
 
-static ssize_t max_alloc_store(struct device *dev,
-			       struct device_attribute *attr, const char *buf,
-			       size_t count)
+static ssize_t limit_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
 {
-	unsigned long pages;
-	int ret;
+	unsigned long pages = READ_ONCE(*attr_to_limit(dev, attr));
 
-	ret = parse_limit(buf, &pages);
-	if (ret)
-		return ret;
+	if (pages == LONG_MAX)
+		return sysfs_emit(buf, "max\n");
 
-	WRITE_ONCE(dev_to_usage(dev)->max_alloc, pages);
-
-	return count;
-}
-static DEVICE_ATTR_RW(max_alloc);
-
-static ssize_t max_bytes_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	return emit_limit(buf, READ_ONCE(dev_to_usage(dev)->max_pages));
+	return sysfs_emit(buf, "%llu\n", pages_to_bytes(pages));
 }
 
-static ssize_t max_bytes_store(struct device *dev,
-			       struct device_attribute *attr, const char *buf,
-			       size_t count)
+static ssize_t limit_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
 {
 	unsigned long pages;
 	int ret;
@@ -742,11 +727,19 @@ static ssize_t max_bytes_store(struct device *dev,
 	if (ret)
 		return ret;
 
-	WRITE_ONCE(dev_to_usage(dev)->max_pages, pages);
+	WRITE_ONCE(*attr_to_limit(dev, attr), pages);
 
 	return count;
 }
-static DEVICE_ATTR_RW(max_bytes);
+
+#define LIMIT_ATTR(_name, _member) \
+	static struct dev_ext_attribute limit_attr_##_name = { \
+		__ATTR(_name, 0644, limit_show, limit_store), \
+		(void *)offsetof(struct dma_heap_usage, _member) \
+	}
+
+LIMIT_ATTR(max_alloc, max_alloc);
+LIMIT_ATTR(max_bytes, max_pages);
 
 static ssize_t bytes_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
@@ -813,8 +806,8 @@ static struct attribute *dma_heap_attrs[] = {
 	&dev_attr_protected.attr,
 	&dev_attr_alignment.attr,
 	&dev_attr_fallback.attr,
-	&dev_attr_max_alloc.attr,
-	&dev_attr_max_bytes.attr,
+	&limit_attr_max_alloc.attr.attr,
+	&limit_attr_max_bytes.attr.attr,
 	&dev_attr_bytes.attr,
 	&dev_attr_buffers.attr,
 	&dev_attr_peak_bytes.attr,
