@@ -22,6 +22,8 @@ CCACHE=$(command -v ccache >/dev/null && echo "ccache ") || CCACHE=
 
 # A miss costs what the compiler costs, and no preprocessor before that
 export CCACHE_DEPEND=1
+# Another clone has the same objects
+export CCACHE_BASEDIR=$ROOT
 
 # The same source must give the same objects, or ccache never hits.
 export KBUILD_BUILD_TIMESTAMP='Sun Nov 17 22:15:08 UTC 2024'
