@@ -903,7 +903,7 @@ static bool scrubber_works(int heap_fd, const char *heap)
 	int fd;
 
 	usleep(300000);
-	fd = buf_filled(heap_fd, MIB(5), SEED);
+	fd = buf_filled(heap_fd, MIB(1), SEED);
 	if (fd < 0 || pool_read_stats(heap, &before))
 		return false;
 	close(fd);
