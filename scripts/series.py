@@ -10,7 +10,7 @@ Makefile of the heaps grow from step to step, and are derived: an entry is ours
 once its objects are, and the stock one as long as its objects are there.
 
   series.py             write the patches and prove that git am gives build/linux
-  series.py --build     build every step, too, heaps built in and as modules by turns
+  series.py --build     build every step with code, too, heaps built in and as modules by turns
 """
 
 import filecmp
@@ -213,8 +213,26 @@ def check_style(base):
             die(f"checkpatch:\n{out}")
 
 
+def is_built(commit):
+    """Is anything in the commit part of a kernel?"""
+    names = git("diff", "--name-only", f"{commit}~", commit).split()
+    return not all(re.match("Documentation/|tools/|MAINTAINERS$", n) for n in names)
+
+
+def renew(source, path):
+    """Make path what source is, untouched if it is that already"""
+    exists = os.path.exists(source)
+    if exists and os.path.exists(path) and filecmp.cmp(source, path, shallow=False):
+        return
+    if os.path.lexists(path):
+        os.remove(path)
+    if exists:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy(source, path)
+
+
 def build(base, files):
-    """Build the directories the series touches after every commit"""
+    """Build the directories the series touches after every commit that can matter"""
     env = dict(os.environ, ARCH="arm64",
                CROSS_COMPILE=("ccache " if shutil.which("ccache") else "")
                + "aarch64-linux-gnu-")
@@ -223,17 +241,17 @@ def build(base, files):
     run("cp", "-as", base, FARM)
     git("checkout", "-q", "applied")
     commits = git("rev-list", "--reverse", "base..applied").split()
+    built = [c for c in commits if is_built(c)]
     for number, commit in enumerate(commits, 1):
         git("checkout", "-q", commit)
         subject = git("log", "-1", "--format=%s").strip()
+        if commit not in built:
+            print(f"series: {number}/{len(commits)} is not built: {subject}", flush=True)
+            continue
         for path in files:
-            if os.path.lexists(f"{FARM}/{path}"):
-                os.remove(f"{FARM}/{path}")
-            if os.path.exists(f"{WORK}/{path}"):
-                os.makedirs(os.path.dirname(f"{FARM}/{path}"), exist_ok=True)
-                shutil.copy(f"{WORK}/{path}", f"{FARM}/{path}")
+            renew(f"{WORK}/{path}", f"{FARM}/{path}")
         # By turns: each object is built in both states within two commits
-        for state in "ym" if commit == commits[-1] else "ym"[number % 2]:
+        for state in "ym" if commit == built[-1] else "ym"[built.index(commit) % 2]:
             config = read(f"{ROOT}/guest/config/base.config")
             # The stock CMA heap is no module
             cma = state if "tristate \"CMA" in read(f"{WORK}/{DERIVED[0]}") else "y"
