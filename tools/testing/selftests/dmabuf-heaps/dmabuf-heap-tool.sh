@@ -274,17 +274,17 @@ trace_of_command()
 	result "trace of a command"
 }
 
-# Whatever ends it, and when it had no chance to, the next one
 # Have a trace that has begun, whose process is then in $tracer
 begin_trace()
 {
 	rm -f "$dir/begun" "$dir/events"
-	"$dmaheap" trace -o "$dir/events" sh -c "echo >'$dir/begun'; exec sleep 100" &
+	"$dmaheap" trace -o "$dir/events" sh -c "echo \$\$ >'$dir/begun'; exec sleep 100" &
 	tracer=$!
-	wait_for test -e "$dir/begun" || problem "the command does not begin"
+	wait_for test -s "$dir/begun" || problem "the command does not begin"
 	[ -d "$tracing/instances/dmaheap-$tracer" ] || problem "no instance"
 }
 
+# Whatever ends it, and when it had no chance to, the next one
 trace_cleans_up()
 {
 	# Not SIGINT, which the shell lets its background processes ignore
@@ -300,6 +300,8 @@ trace_cleans_up()
 	begin_trace
 	kill -KILL $tracer
 	wait $tracer 2>/dev/null
+	# It could not end its command
+	kill "$(cat "$dir/begun")" || problem "the command has ended"
 	[ -n "$(find "$tracing/instances" -name 'dmaheap-*')" ] ||
 		problem "no instance of the killed one"
 	run trace true
