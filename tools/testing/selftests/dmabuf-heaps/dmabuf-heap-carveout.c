@@ -58,14 +58,6 @@ FIXTURE_VARIANT(carveout)
 	struct carveout region;
 };
 
-static int settle(const struct carveout *region)
-{
-	if (pool_set(region->heap, "decay_ms", 1))
-		return -1;
-
-	return WAIT_FOR(carveout_settled(region)) ? 0 : -1;
-}
-
 static const struct carveout *find_heap(const char *heap)
 {
 	int i;
@@ -92,7 +84,7 @@ FIXTURE_SETUP(carveout)
 	}
 	self->decay_ms = pool_get(region->heap, "decay_ms");
 	ASSERT_LE(0, self->decay_ms);
-	ASSERT_EQ(0, settle(region));
+	ASSERT_EQ(0, carveout_settle(region));
 	ASSERT_EQ(0, pool_set(region->heap, "decay_ms", 600000));
 	fd = region->has_fallback ? heap_open(region->fallback, O_RDWR) : -1;
 	self->falls_back = fd >= 0;
@@ -110,7 +102,7 @@ FIXTURE_TEARDOWN(carveout)
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(region->heap));
 	EXPECT_EQ(self->bytes, heap_attr(region->heap, "bytes"));
-	EXPECT_EQ(0, settle(region))
+	EXPECT_EQ(0, carveout_settle(region))
 		TH_LOG("free %lld of %llu KiB, %s",
 		       carveout_get(region->heap, "free_kib"),
 		       region->size / 1024, pool_text(region->heap));
@@ -120,47 +112,6 @@ FIXTURE_TEARDOWN(carveout)
 }
 
 #define CARVEOUT_TEST(name)	TEST_F_TIMEOUT(carveout, name, TIMEOUT)
-
-static long long pages_of(size_t len)
-{
-	return page_align(len) / page_size();
-}
-
-/* A buffer of the region itself, or an error: -ENOMEM if it is somebody else's */
-static int own_alloc(const struct carveout *region, int heap_fd, __u64 len)
-{
-	int fd = heap_alloc(heap_fd, len);
-
-	if (fd < 0 || !strcmp(buf_exporter(fd), region->heap))
-		return fd;
-	close(fd);
-
-	return -ENOMEM;
-}
-
-/* Allocates until the region has no more; *@error is the reason */
-static int take(const struct carveout *region, int heap_fd, size_t len,
-		int *fds, int max, int *error)
-{
-	int count;
-
-	*error = 0;
-	for (count = 0; count < max; count++) {
-		fds[count] = own_alloc(region, heap_fd, len);
-		if (fds[count] < 0) {
-			*error = fds[count];
-			break;
-		}
-	}
-
-	return count;
-}
-
-static void give_back(int *fds, int count)
-{
-	while (count--)
-		close(fds[count]);
-}
 
 /* The largest buffer there must be room for; 0 if its place is not known */
 static size_t largest(const struct carveout *region)
@@ -192,14 +143,15 @@ static int count_aligned(struct __test_metadata *_metadata,
 	unsigned long long at;
 	int fds[4], count, error, i;
 
-	count = take(region, heap_fd, len, fds, ARRAY_SIZE(fds), &error);
+	count = region_take(region->heap, heap_fd, len, fds, ARRAY_SIZE(fds),
+			    &error);
 	for (i = 0; i < count; i++) {
 		at = buf_address(importer, fds[i]);
 		EXPECT_NE(0, at);
 		EXPECT_EQ(0, at % region->alignment)
 			TH_LOG("%s: %zu bytes at 0x%llx", region->heap, len, at);
 	}
-	give_back(fds, count);
+	region_give_back(fds, count);
 
 	return count;
 }
@@ -263,7 +215,7 @@ CARVEOUT_TEST(what_was_there_at_boot_is_gone)
 	size_t len = largest(&variant->region);
 	int fd;
 
-	fd = own_alloc(&variant->region, self->fd, len);
+	fd = region_alloc(variant->region.heap, self->fd, len);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-1, buf_find_nonzero(fd, len));
 	EXPECT_EQ(0, close(fd));
@@ -359,9 +311,10 @@ CARVEOUT_TEST(exhausted_and_had_back)
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		size_t len = lens[i];
 
-		count = take(region, self->fd, len, fds, MAX_BUFS, &error);
+		count = region_take(region->heap, self->fd, len, fds, MAX_BUFS,
+				    &error);
 		if (count == MAX_BUFS) {
-			give_back(fds, count);
+			region_give_back(fds, count);
 			continue;
 		}
 		EXPECT_EQ(-ENOMEM, error);
@@ -373,13 +326,13 @@ CARVEOUT_TEST(exhausted_and_had_back)
 				     (region->size - count * len) / 1024));
 		/* One of them goes, and another one can be had in its place */
 		close(fds[--count]);
-		fds[count] = own_alloc(region, self->fd, len);
+		fds[count] = region_alloc(region->heap, self->fd, len);
 		EXPECT_LE(0, fds[count]);
-		give_back(fds, count + (fds[count] >= 0));
+		region_give_back(fds, count + (fds[count] >= 0));
 	}
 
 	/* And all that in one piece, with the pool full of others */
-	whole = own_alloc(region, self->fd, largest(region));
+	whole = region_alloc(region->heap, self->fd, largest(region));
 	ASSERT_LE(0, whole);
 	EXPECT_EQ(-1, buf_find_nonzero(whole, largest(region)));
 	EXPECT_EQ((region->size - largest(region)) / 1024,
@@ -396,15 +349,16 @@ CARVEOUT_TEST(to_the_last_page)
 
 	if (left > MIB(1))
 		left = MIB(1);
-	large = own_alloc(region, self->fd, most - left);
+	large = region_alloc(region->heap, self->fd, most - left);
 	ASSERT_LE(0, large);
-	count = take(region, self->fd, KIB(4), fds, MAX_BUFS, &error);
+	count = region_take(region->heap, self->fd, KIB(4), fds, MAX_BUFS,
+			    &error);
 	EXPECT_EQ(-ENOMEM, error);
 	if (stride(region, KIB(4)) == KIB(4)) {
 		EXPECT_EQ((region->size - most + left) / KIB(4), count);
 		EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
 	}
-	give_back(fds, count);
+	region_give_back(fds, count);
 	EXPECT_EQ(0, close(large));
 }
 
@@ -417,7 +371,7 @@ CARVEOUT_TEST(too_large)
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		start = now_ms();
-		EXPECT_EQ(-ENOMEM, own_alloc(region, self->fd, lens[i]));
+		EXPECT_EQ(-ENOMEM, region_alloc(region->heap, self->fd, lens[i]));
 		EXPECT_GT(AT_ONCE_MS, now_ms() - start);
 	}
 }
@@ -444,13 +398,13 @@ CARVEOUT_TEST(zeroed)
 			EXPECT_TRUE(WAIT_FOR(pool_is_clean(region->heap,
 							   pages_of(len))));
 		if (round == 2)
-			EXPECT_EQ(0, settle(region));
-		fd = own_alloc(region, self->fd, len);
+			EXPECT_EQ(0, carveout_settle(region));
+		fd = region_alloc(region->heap, self->fd, len);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(-1, buf_find_nonzero(fd, len))
 			TH_LOG("length %zu, round %d", len, round);
 		EXPECT_EQ(0, close(fd));
-		EXPECT_EQ(0, settle(region));
+		EXPECT_EQ(0, carveout_settle(region));
 		EXPECT_EQ(0, pool_set(region->heap, "decay_ms", 600000));
 	}
 }
@@ -466,7 +420,7 @@ CARVEOUT_TEST(zeroed_without_a_pool)
 	EXPECT_EQ(region->size / 1024, max_kib);
 	ASSERT_EQ(0, pool_set(region->heap, "max_kib", 0));
 	for (i = 0; i < 8; i++) {
-		fd = own_alloc(region, self->fd, len);
+		fd = region_alloc(region->heap, self->fd, len);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(-1, buf_find_nonzero(fd, len));
 		EXPECT_EQ(0, close(fd));
@@ -493,7 +447,7 @@ CARVEOUT_TEST(fragments_come_together)
 		len = KIB(4) << pseudo_random(&state) % 9;
 		if (pseudo_random(&state) % 2)
 			len = page_align(1 + pseudo_random(&state) % len);
-		fds[slot] = own_alloc(region, self->fd, len);
+		fds[slot] = region_alloc(region->heap, self->fd, len);
 		if (fds[slot] == -ENOMEM)
 			continue;
 		ASSERT_LE(0, fds[slot]);
@@ -503,7 +457,7 @@ CARVEOUT_TEST(fragments_come_together)
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] > 0)
 			close(fds[i]);
-	fd = own_alloc(region, self->fd, largest(region));
+	fd = region_alloc(region->heap, self->fd, largest(region));
 	ASSERT_LE(0, fd)
 		TH_LOG("%s", pool_text(region->heap));
 	EXPECT_EQ(0, close(fd));
@@ -517,18 +471,19 @@ CARVEOUT_TEST(waits_for_the_scrubber)
 	size_t len = largest(region);
 
 	for (i = 0; i < 12; i++) {
-		fd = own_alloc(region, self->fd, len);
+		fd = region_alloc(region->heap, self->fd, len);
 		ASSERT_LE(0, fd)
 			TH_LOG("round %d, %s", i, pool_text(region->heap));
 		EXPECT_EQ(0, close(fd));
 		/* Of another size, so that nothing fits as it is */
-		fd = own_alloc(region, self->fd, len - KIB(4));
+		fd = region_alloc(region->heap, self->fd, len - KIB(4));
 		ASSERT_LE(0, fd)
 			TH_LOG("round %d, %s", i, pool_text(region->heap));
 		EXPECT_EQ(0, close(fd));
-		count = take(region, self->fd, KIB(512), fds, MAX_BUFS, &error);
+		count = region_take(region->heap, self->fd, KIB(512), fds,
+				    MAX_BUFS, &error);
 		EXPECT_LT(0, count);
-		give_back(fds, count);
+		region_give_back(fds, count);
 	}
 }
 
@@ -547,7 +502,7 @@ CARVEOUT_TEST(many_wait_for_the_scrubber)
 		if (children[child])
 			continue;
 		for (i = 0; i < 40; i++) {
-			int fd = own_alloc(region, self->fd, len);
+			int fd = region_alloc(region->heap, self->fd, len);
 
 			if (fd < 0)
 				_exit(1);
@@ -630,7 +585,7 @@ static int own_alloc_in_time(const struct carveout *region, int heap_fd,
 	if (child < 0)
 		return -errno;
 	if (!child) {
-		int fd = own_alloc(region, heap_fd, len);
+		int fd = region_alloc(region->heap, heap_fd, len);
 
 		_exit(fd < 0 ? -fd : 0);
 	}
@@ -652,7 +607,7 @@ CARVEOUT_TEST(does_not_wait_in_vain)
 	long long start;
 	int held, i;
 
-	held = own_alloc(region, self->fd, most / 8 * 7 / unit * unit);
+	held = region_alloc(region->heap, self->fd, most / 8 * 7 / unit * unit);
 	ASSERT_LE(0, held);
 	start_churn(_metadata, &churn, region, self->fd, page_align(most / 64));
 	for (i = 0; i < 5; i++) {
@@ -675,7 +630,7 @@ CARVEOUT_TEST(does_not_wait_for_ever)
 	while (len > largest(region) / 16)
 		len /= 2;
 	apart = stride(region, len);
-	count = take(region, self->fd, len, fds, MAX_BUFS, &error);
+	count = region_take(region->heap, self->fd, len, fds, MAX_BUFS, &error);
 	EXPECT_EQ(-ENOMEM, error);
 	EXPECT_LE(4, count);
 	/* No two neighbours, wherever they are */
@@ -690,7 +645,7 @@ CARVEOUT_TEST(does_not_wait_for_ever)
 		EXPECT_EQ(-ENOMEM, own_alloc_in_time(region, self->fd, 2 * apart))
 			TH_LOG("%s", pool_text(region->heap));
 	end_churn(_metadata, &churn);
-	give_back(fds, count);
+	region_give_back(fds, count);
 }
 
 static int be_realtime(pid_t pid, int priority)
@@ -755,7 +710,7 @@ static bool waiter_is_killed(struct __test_metadata *_metadata,
 	ASSERT_LE(0, waiter);
 	if (!waiter) {
 		be_realtime(0, 20);
-		_exit(own_alloc(region, heap_fd, len - KIB(4)) < 0);
+		_exit(region_alloc(region->heap, heap_fd, len - KIB(4)) < 0);
 	}
 	EXPECT_TRUE(WAIT_FOR(strchr("DZ", state_of(waiter))));
 	EXPECT_EQ(0, kill(waiter, SIGKILL));
@@ -806,8 +761,8 @@ CARVEOUT_TEST(killed_allocators_give_all_back)
 			children[j] = fork();
 			ASSERT_LE(0, children[j]);
 			while (!children[j]) {
-				fd = own_alloc(region, self->fd,
-					       len - KIB(4) * j);
+				fd = region_alloc(region->heap, self->fd,
+						  len - KIB(4) * j);
 				if (fd >= 0)
 					close(fd);
 			}
@@ -819,7 +774,7 @@ CARVEOUT_TEST(killed_allocators_give_all_back)
 			ASSERT_EQ(children[j], waitpid(children[j], &status, 0));
 		EXPECT_EQ(self->buffers, heap_buffers(region->heap));
 	}
-	fd = own_alloc(region, self->fd, len);
+	fd = region_alloc(region->heap, self->fd, len);
 	EXPECT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
 }
@@ -834,7 +789,7 @@ CARVEOUT_TEST(numbers_add_up)
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
 		size_t len = KIB(64) + KIB(4) * i;
 
-		fds[i] = own_alloc(region, self->fd, len);
+		fds[i] = region_alloc(region->heap, self->fd, len);
 		if (fds[i] < 0)
 			break;
 		sum += len;
@@ -842,11 +797,11 @@ CARVEOUT_TEST(numbers_add_up)
 			  carveout_get(region->heap, "free_kib"));
 	}
 	EXPECT_LT(1, i);
-	give_back(fds, i);
+	region_give_back(fds, i);
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(region->heap, sum / page_size())));
 	EXPECT_EQ((region->size - sum) / 1024,
 		  carveout_get(region->heap, "free_kib"));
-	EXPECT_EQ(0, settle(region));
+	EXPECT_EQ(0, carveout_settle(region));
 	EXPECT_EQ(region->size / 1024, carveout_get(region->heap, "free_kib"));
 }
 
@@ -859,8 +814,9 @@ CARVEOUT_TEST(is_not_the_systems_memory)
 
 	EXPECT_EQ(0, file_write("/proc/sys/vm/drop_caches", "2"));
 	before = vm_counter("nr_kernel_misc_reclaimable");
-	count = take(region, self->fd, KIB(512), fds, MAX_BUFS, &error);
-	give_back(fds, count);
+	count = region_take(region->heap, self->fd, KIB(512), fds, MAX_BUFS,
+			    &error);
+	region_give_back(fds, count);
 	pages = count * pages_of(KIB(512));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(region->heap, pages)));
 	/* Only the heap it falls back to has kept something that can go */
@@ -992,7 +948,7 @@ CARVEOUT_TEST(falls_back_or_fails)
 	size_t len = largest(region);
 	int whole, fd, i;
 
-	whole = own_alloc(region, self->fd, len);
+	whole = region_alloc(region->heap, self->fd, len);
 	ASSERT_LE(0, whole);
 	EXPECT_EQ(self->fallbacks, carveout_get(region->heap, "fallbacks"));
 	for (i = 1; i <= 3; i++) {
@@ -1061,7 +1017,7 @@ FIXTURE_SETUP(unmapped)
 	self->fd = heap_open(self->region->heap, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	self->decay_ms = pool_get(self->region->heap, "decay_ms");
-	ASSERT_EQ(0, settle(self->region));
+	ASSERT_EQ(0, carveout_settle(self->region));
 	ASSERT_EQ(0, pool_set(self->region->heap, "decay_ms", 600000));
 	self->leaked = carveout_leaked(self->region->heap);
 }
@@ -1070,7 +1026,7 @@ FIXTURE_TEARDOWN(unmapped)
 {
 	fault_inject(self->fail_nth, 0);
 	fault_knobs_restore();
-	EXPECT_EQ(0, settle(self->region));
+	EXPECT_EQ(0, carveout_settle(self->region));
 	EXPECT_EQ(0, pool_set(self->region->heap, "decay_ms", self->decay_ms));
 	close(self->fail_nth);
 	close(self->fd);
@@ -1091,7 +1047,7 @@ static bool scrub_with_failure(struct __test_metadata *_metadata,
 		TH_LOG("failure %d: %s", nth, pool_text(heap));
 	failed = fault_injected(self->fail_nth);
 	EXPECT_EQ(self->leaked, carveout_leaked(heap));
-	fd = own_alloc(self->region, self->fd, MIB(1));
+	fd = region_alloc(self->region->heap, self->fd, MIB(1));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-1, buf_find_nonzero(fd, MIB(1)));
 	EXPECT_EQ(0, close(fd));
@@ -1267,7 +1223,7 @@ TEST(ring_is_broken)
 		EXPECT_STREQ(heap, buf_exporter(fds[i]));
 	}
 	EXPECT_EQ(-ENOMEM, heap_alloc(fd, KIB(512)));
-	give_back(fds, i);
+	region_give_back(fds, i);
 	EXPECT_EQ(0, close(fd));
 }
 

@@ -60,21 +60,6 @@ FIXTURE_VARIANT(cma)
 	struct cma_heap name;
 };
 
-static bool pool_empty(const char *area)
-{
-	long long counted, freed;
-
-	return !pool_shrink(area, &counted, &freed) && !pool_pages(area);
-}
-
-/* After reclaim a pool keeps nothing for a while */
-static bool pool_keeps(const char *area, int heap_fd)
-{
-	close(heap_alloc(heap_fd, KIB(4)));
-
-	return pool_pages(area) > 0;
-}
-
 FIXTURE_SETUP(cma)
 {
 	const char *heap = variant->name.heap, *area = variant->name.area;
@@ -123,11 +108,6 @@ static size_t bytes(long long pages)
 	return pages * page_size();
 }
 
-static long long pages_of(size_t len)
-{
-	return page_align(len) / page_size();
-}
-
 static size_t round_up(size_t len, size_t unit)
 {
 	return (len + unit - 1) / unit * unit;
@@ -170,29 +150,6 @@ static const char *other_name(const struct cma_heap *name)
 	return NULL;
 }
 
-/* Allocates until it fails or there are @max; *@error is the reason */
-static int take(int heap_fd, size_t len, int *fds, int max, int *error)
-{
-	int count;
-
-	*error = 0;
-	for (count = 0; count < max; count++) {
-		fds[count] = heap_alloc(heap_fd, len);
-		if (fds[count] < 0) {
-			*error = fds[count];
-			break;
-		}
-	}
-
-	return count;
-}
-
-static void give_back(int *fds, int count)
-{
-	while (count--)
-		close(fds[count]);
-}
-
 /* Puts @count dirty buffers into the pool, as far as it takes them */
 static int fill_pool(int heap_fd, size_t len, int count)
 {
@@ -205,7 +162,7 @@ static int fill_pool(int heap_fd, size_t len, int count)
 			break;
 		}
 	}
-	give_back(fds, i);
+	region_give_back(fds, i);
 
 	return ret;
 }
@@ -294,7 +251,8 @@ CMA_TEST(exhausted_and_had_back)
 		/* Nothing of another size that breaks the area up */
 		if (!(round % 2))
 			ASSERT_TRUE(WAIT_FOR(pool_empty(variant->name.area)));
-		count = take(self->fd, len, fds, MAX_BUFS, &error);
+		count = region_take(variant->name.heap, self->fd, len, fds,
+				    MAX_BUFS, &error);
 		EXPECT_EQ(-ENOMEM, error);
 		/* They are packed, but one may be where somebody else is */
 		if (!self->others || stride(len) == ALIGNMENT)
@@ -303,7 +261,7 @@ CMA_TEST(exhausted_and_had_back)
 		EXPECT_EQ(self->others + count * pages_of(len),
 			  area_get(variant->name.area, "used"));
 		EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, len * 2));
-		give_back(fds, count);
+		region_give_back(fds, count);
 	}
 
 	/* In one piece, whatever is in the pool by now */
@@ -347,7 +305,8 @@ CMA_TEST(block_in_two_halves)
 
 	/* What is freed goes to where others find it */
 	ASSERT_EQ(0, pool_set(variant->name.heap, "max_kib", 0));
-	count = take(self->fd, ALIGNMENT, fds, MAX_BUFS, &error);
+	count = region_take(variant->name.heap, self->fd, ALIGNMENT, fds,
+			    MAX_BUFS, &error);
 	EXPECT_EQ(-ENOMEM, error);
 	behind = find_straddling(self->importer, fds, count, &before);
 	ASSERT_LE(0, behind);
@@ -361,7 +320,7 @@ CMA_TEST(block_in_two_halves)
 	EXPECT_LE(0, fd);
 	EXPECT_EQ(at, buf_address(self->importer, fd));
 	close(fd);
-	give_back(fds, count);
+	region_give_back(fds, count);
 }
 
 CMA_TEST(too_large)
@@ -497,9 +456,10 @@ CMA_TEST(pool_is_bounded)
 	int fds[MAX_BUFS], count, error;
 
 	EXPECT_EQ(bytes(self->pages) / 1024 / 2, self->max_kib);
-	count = take(self->fd, MIB(1), fds, MAX_BUFS, &error);
+	count = region_take(variant->name.heap, self->fd, MIB(1), fds, MAX_BUFS,
+			    &error);
 	EXPECT_EQ(-ENOMEM, error);
-	give_back(fds, count);
+	region_give_back(fds, count);
 	EXPECT_GE(self->pages / 2, pool_pages(variant->name.area));
 	EXPECT_LE(self->pages / 4, pool_pages(variant->name.area));
 
@@ -717,7 +677,8 @@ CMA_TEST(chunks_find_room)
 	fd = -1;
 	if (self->pages > pages_of(MIB(16)))
 		fd = heap_alloc(self->fd, bytes(self->pages) - MIB(16));
-	count = take(self->fd, chunk, fds, MAX_BUFS, &error);
+	count = region_take(variant->name.heap, self->fd, chunk, fds, MAX_BUFS,
+			    &error);
 	EXPECT_EQ(-ENOMEM, error);
 	for (i = 0; i < count; i += 2)
 		close(fds[i]);
@@ -886,13 +847,14 @@ DEFAULT_AREA_TEST(movable_pages_survive)
 	ASSERT_EQ(0, munmap(p, ROOM));
 
 	want = bytes(area_get(self->area, "count") - others) / MIB(1) / 4 * 3;
-	count = take(self->fds[0], MIB(1), fds, want, &error);
+	count = region_take(self->names[0], self->fds[0], MIB(1), fds, want,
+			    &error);
 	EXPECT_EQ(want, count)
 		TH_LOG("%d", error);
 	for (i = 0; i < count; i++)
 		EXPECT_EQ(-1, buf_find_nonzero(fds[i], MIB(1)));
 	EXPECT_EQ(-1, populated_wrong(p, ROOM, filled));
-	give_back(fds, count);
+	region_give_back(fds, count);
 	EXPECT_EQ(-1, populated_wrong(p, ROOM, filled));
 	EXPECT_EQ(0, munmap(p + ROOM, size - ROOM));
 }

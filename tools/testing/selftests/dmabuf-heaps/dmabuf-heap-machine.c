@@ -46,20 +46,6 @@ FIXTURE_VARIANT(heap_pool)
 	char name[HEAP_NAME_SIZE];
 };
 
-static bool pool_empty(const char *name)
-{
-	long long counted, freed;
-
-	return !pool_shrink(name, &counted, &freed) && !pool_pages(name);
-}
-
-static bool pool_keeps(const char *name, int heap_fd)
-{
-	close(heap_alloc(heap_fd, KIB(4)));
-
-	return pool_pages(name) > 0;
-}
-
 FIXTURE_SETUP(heap_pool)
 {
 	self->fd = heap_open(variant->name, O_RDWR | O_CLOEXEC);
@@ -111,11 +97,6 @@ static bool is_uncached(const char *heap)
 static bool is_dma32(const char *heap)
 {
 	return strstr(heap, "-dma32");
-}
-
-static long long pages_of(size_t len)
-{
-	return page_align(len) / page_size();
 }
 
 static long long check_buffer(int fd, size_t len, __u32 seed)

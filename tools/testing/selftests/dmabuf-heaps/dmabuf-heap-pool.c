@@ -43,21 +43,6 @@ FIXTURE_VARIANT(pool)
 	char name[HEAP_NAME_SIZE];
 };
 
-/* Until also what the scrubber had in its hands is gone */
-static bool pool_empty(const char *name)
-{
-	long long counted, freed;
-
-	return !pool_shrink(name, &counted, &freed) && !pool_pages(name);
-}
-
-static bool pool_keeps(const char *name, int heap_fd)
-{
-	close(heap_alloc(heap_fd, KIB(4)));
-
-	return pool_pages(name) > 0;
-}
-
 FIXTURE_SETUP(pool)
 {
 	int i;
@@ -130,11 +115,6 @@ static int stay_on_this_cpu(void)
 	CPU_SET(sched_getcpu(), &cpus);
 
 	return sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
-static long long pages_of(size_t len)
-{
-	return page_align(len) / page_size();
 }
 
 /* A buffer that is dirty all over */

@@ -98,14 +98,6 @@ FIXTURE_VARIANT(protected)
 	struct carveout region;
 };
 
-static int settle(const struct carveout *region)
-{
-	if (pool_set(region->heap, "decay_ms", 1))
-		return -1;
-
-	return WAIT_FOR(carveout_settled(region)) ? 0 : -1;
-}
-
 FIXTURE_SETUP(protected)
 {
 	const struct carveout *region = &variant->region;
@@ -128,7 +120,7 @@ FIXTURE_SETUP(protected)
 	ASSERT_EQ(0, protector_set("fail_scrub", 0));
 	ASSERT_EQ(0, protector_set("fail_unprotect", 0));
 	self->decay_ms = pool_get(region->heap, "decay_ms");
-	ASSERT_EQ(0, settle(region));
+	ASSERT_EQ(0, carveout_settle(region));
 	ASSERT_EQ(0, pool_set(region->heap, "decay_ms", 600000));
 	self->leaked = carveout_leaked(region->heap);
 	if (self->leaked)
@@ -145,7 +137,7 @@ FIXTURE_TEARDOWN(protected)
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(region->heap));
 	EXPECT_EQ(self->bytes, heap_attr(region->heap, "bytes"));
-	EXPECT_EQ(0, settle(region))
+	EXPECT_EQ(0, carveout_settle(region))
 		TH_LOG("free %lld of %llu KiB, %s",
 		       carveout_get(region->heap, "free_kib"),
 		       region->size / 1024, pool_text(region->heap));
@@ -307,7 +299,7 @@ PROTECTED_TEST(protected_while_in_use)
 	EXPECT_EQ(0, secure_device("check", at, MIB(1)));
 	EXPECT_EQ(0, close(fd));
 
-	EXPECT_EQ(0, settle(self->region));
+	EXPECT_EQ(0, carveout_settle(self->region));
 	EXPECT_FALSE(is_protected(at, MIB(1), false));
 	EXPECT_EQ(unprotects + 1, protector_get("unprotects"));
 	EXPECT_EQ(-EPERM, secure_device("fill", at, MIB(1)));
@@ -330,7 +322,7 @@ PROTECTED_TEST(scrubbed)
 		EXPECT_EQ(0, close(fd));
 		if (i % 3 != 2)
 			continue;
-		EXPECT_EQ(0, settle(self->region));
+		EXPECT_EQ(0, carveout_settle(self->region));
 	}
 	/* Whatever is still dirty */
 	fd = heap_alloc(self->fd, carveout_largest(self->region));
@@ -414,7 +406,7 @@ FIXTURE_SETUP(torn)
 	}
 	self->fd = heap_open(TORN, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, settle(self->region));
+	ASSERT_EQ(0, carveout_settle(self->region));
 	self->leaked = carveout_leaked(TORN);
 	self->told = times_told(self->region);
 }
@@ -423,7 +415,7 @@ FIXTURE_TEARDOWN(torn)
 {
 	EXPECT_EQ(0, protector_set("fail_scrub", 0));
 	EXPECT_EQ(0, protector_set("fail_unprotect", 0));
-	EXPECT_EQ(0, settle(self->region))
+	EXPECT_EQ(0, carveout_settle(self->region))
 		TH_LOG("free %lld KiB, %s", carveout_get(TORN, "free_kib"),
 		       pool_text(TORN));
 	close(self->importer);
@@ -486,7 +478,7 @@ static void lose(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, protector_get(kind));
 	EXPECT_EQ(self->told + 1, times_told(region));
 
-	EXPECT_EQ(0, settle(region));
+	EXPECT_EQ(0, carveout_settle(region));
 	EXPECT_EQ(region->size / page_size() -
 		  carveout_leaked(TORN) * 1024 / page_size(),
 		  pages_outside(self->fd, self->importer, at, len));

@@ -165,6 +165,11 @@ size_t page_align(size_t len)
 	return (len + page_size() - 1) & ~(page_size() - 1);
 }
 
+long long pages_of(size_t len)
+{
+	return page_align(len) / page_size();
+}
+
 long long buf_size(int fd)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -679,6 +684,23 @@ int pool_shrink(const char *heap_name, long long *counted, long long *freed)
 		return ret;
 
 	return sscanf(text, "%lld %lld", counted, freed) == 2 ? 0 : -EIO;
+}
+
+/* Empties it; false until also what the scrubber had in its hands is gone */
+bool pool_empty(const char *heap_name)
+{
+	long long counted, freed;
+
+	return !pool_shrink(heap_name, &counted, &freed) &&
+	       !pool_pages(heap_name);
+}
+
+/* Whether it takes what it gets: not for a while after reclaim */
+bool pool_keeps(const char *heap_name, int heap_fd)
+{
+	close(heap_alloc(heap_fd, KIB(4)));
+
+	return pool_pages(heap_name) > 0;
 }
 
 long long pool_get(const char *heap_name, const char *knob)

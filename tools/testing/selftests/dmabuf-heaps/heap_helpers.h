@@ -62,6 +62,7 @@ int heap_attr_set(const char *heap_name, const char *attr, long long value);
 /* Buffers */
 size_t page_size(void);
 size_t page_align(size_t len);
+long long pages_of(size_t len);
 long long buf_size(int fd);
 int buf_sync(int fd, __u64 flags);
 int buf_sync_partial(int fd, __u64 flags, __u64 offset, __u64 len);
@@ -124,6 +125,8 @@ const char *pool_text(const char *heap_name);
 long long pool_pages(const char *heap_name);
 bool pool_is_clean(const char *heap_name, long long pages);
 int pool_shrink(const char *heap_name, long long *counted, long long *freed);
+bool pool_empty(const char *heap_name);
+bool pool_keeps(const char *heap_name, int heap_fd);
 long long pool_get(const char *heap_name, const char *knob);
 int pool_set(const char *heap_name, const char *knob, long long value);
 int pool_write(const char *heap_name, const char *knob, const char *text);

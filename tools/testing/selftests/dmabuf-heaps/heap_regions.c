@@ -271,10 +271,19 @@ long long carveout_leaked(const char *heap)
 }
 
 /* Whether all of the region is free and clean, the pool empty */
-bool carveout_settled(const struct carveout *carveout)
+static bool carveout_settled(const struct carveout *carveout)
 {
 	return carveout_get(carveout->heap, "free_kib") +
 	       carveout_leaked(carveout->heap) == carveout->size / 1024;
+}
+
+/* Waits for that, with a pool that does not keep what it has */
+int carveout_settle(const struct carveout *carveout)
+{
+	if (pool_set(carveout->heap, "decay_ms", 1))
+		return -1;
+
+	return WAIT_FOR(carveout_settled(carveout)) ? 0 : -1;
 }
 
 /* What a buffer of @len bytes is aligned to */
@@ -297,4 +306,40 @@ size_t carveout_largest(const struct carveout *carveout)
 	first = (carveout->base + alignment - 1) & ~(alignment - 1ULL);
 
 	return first < end ? end - first : 0;
+}
+
+/* A buffer of the heap's own, or an error: -ENOMEM if it is of its fallback */
+int region_alloc(const char *heap, int heap_fd, __u64 len)
+{
+	int fd = heap_alloc(heap_fd, len);
+
+	if (fd < 0 || !strcmp(buf_exporter(fd), heap))
+		return fd;
+	close(fd);
+
+	return -ENOMEM;
+}
+
+/* Allocates until the heap has no more, or @max; *@error is the reason */
+int region_take(const char *heap, int heap_fd, size_t len, int *fds, int max,
+		int *error)
+{
+	int count;
+
+	*error = 0;
+	for (count = 0; count < max; count++) {
+		fds[count] = region_alloc(heap, heap_fd, len);
+		if (fds[count] < 0) {
+			*error = fds[count];
+			break;
+		}
+	}
+
+	return count;
+}
+
+void region_give_back(int *fds, int count)
+{
+	while (count--)
+		close(fds[count]);
 }

@@ -49,8 +49,13 @@ bool node_exists(const char *node);
 void node_device(char *device, size_t size, const char *node);
 long long carveout_get(const char *heap, const char *attribute);
 long long carveout_leaked(const char *heap);
-bool carveout_settled(const struct carveout *carveout);
+int carveout_settle(const struct carveout *carveout);
 size_t carveout_alignment(const struct carveout *carveout, size_t len);
 size_t carveout_largest(const struct carveout *carveout);
+
+int region_alloc(const char *heap, int heap_fd, __u64 len);
+int region_take(const char *heap, int heap_fd, size_t len, int *fds, int max,
+		int *error);
+void region_give_back(int *fds, int count);
 
 #endif /* HEAP_REGIONS_H */
