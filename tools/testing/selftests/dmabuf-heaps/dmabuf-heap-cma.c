@@ -638,6 +638,7 @@ CMA_TEST(chunks_are_of_one_size)
 	chunks_name(name, sizeof(name), variant->name.area);
 	heap_fd = heap_open(name, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, heap_fd);
+	EXPECT_EQ(0, heap_attr(name, "contiguous"));
 	fd = heap_alloc(heap_fd, len);
 	ASSERT_LE(0, fd);
 	EXPECT_STREQ(name, buf_exporter(fd));
