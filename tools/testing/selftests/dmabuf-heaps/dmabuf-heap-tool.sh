@@ -141,7 +141,7 @@ list_has_all()
 leak_is_found()
 {
 	hold system 12k --name 'a b\c'
-	sleep 1
+	sleep 2
 	run leaks --older 500ms
 	is 1
 	quiet
@@ -161,7 +161,7 @@ leak_is_found()
 used_is_no_leak()
 {
 	hold system 12k --mmap
-	sleep 1
+	sleep 2
 	run leaks --older 500ms
 	! grep -q " $inode " "$out" || problem "a mapped buffer is taken for a leak"
 	grep -q "	$inode	" "$list" || problem "the buffer is not in the list"
