@@ -884,6 +884,7 @@ static bool scrubber_works(int heap_fd, const char *heap)
 	int fd;
 
 	usleep(300000);
+	/* One chunk: a buffer of chunks from two nodes would not be kept */
 	fd = buf_filled(heap_fd, MIB(1), SEED);
 	if (fd < 0 || pool_read_stats(heap, &before))
 		return false;
