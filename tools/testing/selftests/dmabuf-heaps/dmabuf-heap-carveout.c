@@ -113,12 +113,6 @@ FIXTURE_TEARDOWN(carveout)
 
 #define CARVEOUT_TEST(name)	TEST_F_TIMEOUT(carveout, name, TIMEOUT)
 
-/* The largest buffer there must be room for; 0 if its place is not known */
-static size_t largest(const struct carveout *region)
-{
-	return region->base ? carveout_largest(region) : region->size;
-}
-
 /* A pool is given its region in such pieces, or larger ones for the alignment */
 #define FIRST_PIECE	MIB(32)
 
@@ -212,7 +206,7 @@ TEST(first_buffers_are_aligned)
 /* First of all, since nothing of it has been scrubbed for another buffer yet */
 CARVEOUT_TEST(what_was_there_at_boot_is_gone)
 {
-	size_t len = largest(&variant->region);
+	size_t len = variant->region.size;
 	int fd;
 
 	fd = region_alloc(variant->region.heap, self->fd, len);
@@ -311,6 +305,8 @@ CARVEOUT_TEST(exhausted_and_had_back)
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		size_t len = lens[i];
 
+		if (len > region->size)
+			continue;
 		count = region_take(region->heap, self->fd, len, fds, MAX_BUFS,
 				    &error);
 		if (count == MAX_BUFS) {
@@ -332,11 +328,10 @@ CARVEOUT_TEST(exhausted_and_had_back)
 	}
 
 	/* And all that in one piece, with the pool full of others */
-	whole = region_alloc(region->heap, self->fd, largest(region));
+	whole = region_alloc(region->heap, self->fd, region->size);
 	ASSERT_LE(0, whole);
-	EXPECT_EQ(-1, buf_find_nonzero(whole, largest(region)));
-	EXPECT_EQ((region->size - largest(region)) / 1024,
-		  carveout_get(region->heap, "free_kib"));
+	EXPECT_EQ(-1, buf_find_nonzero(whole, region->size));
+	EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
 	EXPECT_EQ(0, close(whole));
 }
 
@@ -344,18 +339,18 @@ CARVEOUT_TEST(exhausted_and_had_back)
 CARVEOUT_TEST(to_the_last_page)
 {
 	const struct carveout *region = &variant->region;
-	size_t most = largest(region), left = most / 2;
+	size_t left = region->size / 2;
 	int fds[MAX_BUFS], count, large, error;
 
 	if (left > MIB(1))
 		left = MIB(1);
-	large = region_alloc(region->heap, self->fd, most - left);
+	large = region_alloc(region->heap, self->fd, region->size - left);
 	ASSERT_LE(0, large);
 	count = region_take(region->heap, self->fd, KIB(4), fds, MAX_BUFS,
 			    &error);
 	EXPECT_EQ(-ENOMEM, error);
 	if (stride(region, KIB(4)) == KIB(4)) {
-		EXPECT_EQ((region->size - most + left) / KIB(4), count);
+		EXPECT_EQ(left / KIB(4), count);
 		EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
 	}
 	region_give_back(fds, count);
@@ -388,7 +383,7 @@ CARVEOUT_TEST(zeroed)
 	for (i = 0; i < ARRAY_SIZE(lens) * 6; i++) {
 		size_t len = page_align(lens[i / 6]);
 
-		if (len > largest(region))
+		if (len > region->size)
 			continue;
 		round = i % 3;
 		fd = buf_filled(self->fd, len, SEED + i);
@@ -413,7 +408,7 @@ CARVEOUT_TEST(zeroed)
 CARVEOUT_TEST(zeroed_without_a_pool)
 {
 	const struct carveout *region = &variant->region;
-	size_t len = largest(region) / 2 & ~(page_size() - 1);
+	size_t len = region->size / 2 & ~(page_size() - 1);
 	long long max_kib = pool_get(region->heap, "max_kib");
 	int i, fd;
 
@@ -457,7 +452,7 @@ CARVEOUT_TEST(fragments_come_together)
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] > 0)
 			close(fds[i]);
-	fd = region_alloc(region->heap, self->fd, largest(region));
+	fd = region_alloc(region->heap, self->fd, region->size);
 	ASSERT_LE(0, fd)
 		TH_LOG("%s", pool_text(region->heap));
 	EXPECT_EQ(0, close(fd));
@@ -468,7 +463,7 @@ CARVEOUT_TEST(waits_for_the_scrubber)
 {
 	const struct carveout *region = &variant->region;
 	int fds[MAX_BUFS], i, count, error, fd;
-	size_t len = largest(region);
+	size_t len = region->size;
 
 	for (i = 0; i < 12; i++) {
 		fd = region_alloc(region->heap, self->fd, len);
@@ -491,8 +486,8 @@ CARVEOUT_TEST(waits_for_the_scrubber)
 CARVEOUT_TEST(many_wait_for_the_scrubber)
 {
 	const struct carveout *region = &variant->region;
-	size_t len = page_align(largest(region) / 16);
-	int count = largest(region) / stride(region, len) < 8 ? 2 : 4;
+	size_t len = page_align(region->size / 16);
+	int count = region->size / stride(region, len) < 8 ? 2 : 4;
 	int i, child, status;
 	pid_t children[4];
 
@@ -602,7 +597,7 @@ static int own_alloc_in_time(const struct carveout *region, int heap_fd,
 CARVEOUT_TEST(does_not_wait_in_vain)
 {
 	const struct carveout *region = &variant->region;
-	size_t most = largest(region), unit = region->alignment ?: page_size();
+	size_t most = region->size, unit = region->alignment ?: page_size();
 	struct churn churn;
 	long long start;
 	int held, i;
@@ -627,7 +622,7 @@ CARVEOUT_TEST(does_not_wait_for_ever)
 	size_t len = MIB(1), apart;
 	struct churn churn;
 
-	while (len > largest(region) / 16)
+	while (len > region->size / 16)
 		len /= 2;
 	apart = stride(region, len);
 	count = region_take(region->heap, self->fd, len, fds, MAX_BUFS, &error);
@@ -695,7 +690,7 @@ static bool waiter_is_killed(struct __test_metadata *_metadata,
 			     const struct carveout *region, int heap_fd,
 			     bool again)
 {
-	size_t len = largest(region);
+	size_t len = region->size;
 	int fd, status;
 	pid_t waiter;
 	bool waits;
@@ -752,7 +747,7 @@ CARVEOUT_TEST(killed_while_it_waits)
 CARVEOUT_TEST(killed_allocators_give_all_back)
 {
 	const struct carveout *region = &variant->region;
-	size_t len = largest(region);
+	size_t len = region->size;
 	pid_t children[2];
 	int i, j, fd, status;
 
@@ -844,7 +839,7 @@ static bool tells_attributes(void)
 CARVEOUT_TEST(maps_are_uncached_or_not)
 {
 	const struct carveout *region = &variant->region;
-	const size_t lens[] = { KIB(4), page_align(largest(region) / 3) };
+	const size_t lens[] = { KIB(4), page_align(region->size / 3) };
 	struct user_page page;
 	char answer[64];
 	size_t at;
@@ -945,7 +940,7 @@ static const char *last_resort(const struct carveout *region)
 CARVEOUT_TEST(falls_back_or_fails)
 {
 	const struct carveout *region = &variant->region;
-	size_t len = largest(region);
+	size_t len = region->size;
 	int whole, fd, i;
 
 	whole = region_alloc(region->heap, self->fd, len);

@@ -151,7 +151,7 @@ FIXTURE_TEARDOWN(protected)
 /* First of all: nobody has scrubbed it for another buffer yet */
 PROTECTED_TEST(what_was_there_at_boot_is_gone)
 {
-	size_t len = carveout_largest(self->region);
+	size_t len = self->region->size;
 	unsigned long long at;
 	int fd;
 
@@ -325,10 +325,10 @@ PROTECTED_TEST(scrubbed)
 		EXPECT_EQ(0, carveout_settle(self->region));
 	}
 	/* Whatever is still dirty */
-	fd = heap_alloc(self->fd, carveout_largest(self->region));
+	fd = heap_alloc(self->fd, self->region->size);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, secure_device("check", self->region->base,
-				   carveout_largest(self->region)));
+				   self->region->size));
 	EXPECT_EQ(0, close(fd));
 }
 
@@ -354,7 +354,7 @@ PROTECTED_TEST(exhausted_and_had_back)
 PROTECTED_TEST(refused_protection_fails_the_allocation)
 {
 	const struct carveout *region = self->region;
-	size_t len = carveout_largest(region);
+	size_t len = region->size;
 	int i, fd;
 
 	ASSERT_EQ(0, protector_set("fail_protect", 3));

@@ -297,17 +297,6 @@ size_t carveout_alignment(const struct carveout *carveout, size_t len)
 	return alignment > carveout->alignment ? alignment : carveout->alignment;
 }
 
-/* The largest buffer the empty region has room for, where its place is known */
-size_t carveout_largest(const struct carveout *carveout)
-{
-	unsigned long long end = carveout->base + carveout->size, first;
-	size_t alignment = carveout_alignment(carveout, carveout->size);
-
-	first = (carveout->base + alignment - 1) & ~(alignment - 1ULL);
-
-	return first < end ? end - first : 0;
-}
-
 /* A buffer of the heap's own, or an error: -ENOMEM if it is of its fallback */
 int region_alloc(const char *heap, int heap_fd, __u64 len)
 {

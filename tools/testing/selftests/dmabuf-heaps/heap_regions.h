@@ -51,7 +51,6 @@ long long carveout_get(const char *heap, const char *attribute);
 long long carveout_leaked(const char *heap);
 int carveout_settle(const struct carveout *carveout);
 size_t carveout_alignment(const struct carveout *carveout, size_t len);
-size_t carveout_largest(const struct carveout *carveout);
 
 int region_alloc(const char *heap, int heap_fd, __u64 len);
 int region_take(const char *heap, int heap_fd, size_t len, int *fds, int max,
