@@ -443,6 +443,32 @@ MEMCG_TEST(not_charged_not_limited)
 		  heap_attr(variant->name, "failures/charge"));
 }
 
+/*
+ * A cgroup is charged with a gigabyte at a time. If there is room for the first one
+ * only, it is not left there.
+ */
+MEMCG_TEST(charged_in_vain)
+{
+	const long long first = MIB(1024), len = first + MIB(16);
+	long long before;
+	char old[64];
+
+	if (!self->charges || meminfo_kib("MemTotal:") * 1024 < len)
+		SKIP(return, "not charged, or more than all memory");
+	ASSERT_EQ(0, cgroup_set(A, "memory.max", first + MIB(8)));
+	ASSERT_EQ(0, heap_attr_read(variant->name, "max_alloc", old,
+				    sizeof(old)));
+	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc", "max"));
+	START(0, A);
+	before = cgroup_number(A, "memory.current");
+	EXPECT_EQ(-ENOMEM, agent_do(&self->agents[0], AGENT_ALLOC, 0, len));
+	EXPECT_TRUE(WAIT_FOR(all_is(A, before, 0)));
+	EXPECT_EQ(0, heap_attr_write(variant->name, "max_alloc", old));
+	EXPECT_EQ(self->charge_failures + 1,
+		  heap_attr(variant->name, "failures/charge"));
+	EXPECT_EQ(0, cgroup_event(A, "oom_kill"));
+}
+
 /* A length no machine has is not charged at all, limit or not, and ends at once */
 MEMCG_TEST(absurd_length)
 {
