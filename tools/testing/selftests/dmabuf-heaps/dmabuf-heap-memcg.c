@@ -443,6 +443,20 @@ MEMCG_TEST(not_charged_not_limited)
 		  heap_attr(variant->name, "failures/charge"));
 }
 
+/* Allocates, however large the heap lets one buffer be */
+static int alloc_any(struct agent *agent, const char *heap, __u64 len)
+{
+	char old[64];
+	int ret;
+
+	if (heap_attr_read(heap, "max_alloc", old, sizeof(old)) ||
+	    heap_attr_write(heap, "max_alloc", "max"))
+		return -EIO;
+	ret = agent_do(agent, AGENT_ALLOC, 0, len);
+
+	return heap_attr_write(heap, "max_alloc", old) ? -EIO : ret;
+}
+
 /*
  * A cgroup is charged with a gigabyte at a time. If there is room for the first one
  * only, it is not left there.
@@ -451,19 +465,14 @@ MEMCG_TEST(charged_in_vain)
 {
 	const long long first = MIB(1024), len = first + MIB(16);
 	long long before;
-	char old[64];
 
 	if (!self->charges || meminfo_kib("MemTotal:") * 1024 < len)
 		SKIP(return, "not charged, or more than all memory");
 	ASSERT_EQ(0, cgroup_set(A, "memory.max", first + MIB(8)));
-	ASSERT_EQ(0, heap_attr_read(variant->name, "max_alloc", old,
-				    sizeof(old)));
-	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc", "max"));
 	START(0, A);
 	before = cgroup_number(A, "memory.current");
-	EXPECT_EQ(-ENOMEM, agent_do(&self->agents[0], AGENT_ALLOC, 0, len));
+	EXPECT_EQ(-ENOMEM, alloc_any(&self->agents[0], variant->name, len));
 	EXPECT_TRUE(WAIT_FOR(all_is(A, before, 0)));
-	EXPECT_EQ(0, heap_attr_write(variant->name, "max_alloc", old));
 	EXPECT_EQ(self->charge_failures + 1,
 		  heap_attr(variant->name, "failures/charge"));
 	EXPECT_EQ(0, cgroup_event(A, "oom_kill"));
@@ -472,18 +481,13 @@ MEMCG_TEST(charged_in_vain)
 /* A length no machine has is not charged at all, limit or not, and ends at once */
 MEMCG_TEST(absurd_length)
 {
-	char old[64];
 	long long begin;
 
-	ASSERT_EQ(0, heap_attr_read(variant->name, "max_alloc", old,
-				    sizeof(old)));
 	START(0, A);
-	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc", "max"));
 	begin = now_ms();
-	EXPECT_EQ(-ENOMEM, agent_do(&self->agents[0], AGENT_ALLOC, 0,
-				    1ULL << 62));
+	EXPECT_EQ(-ENOMEM, alloc_any(&self->agents[0], variant->name,
+				     1ULL << 62));
 	EXPECT_GT(AT_ONCE_MS, now_ms() - begin);
-	EXPECT_EQ(0, heap_attr_write(variant->name, "max_alloc", old));
 	EXPECT_EQ(self->charge_failures,
 		  heap_attr(variant->name, "failures/charge"));
 }
