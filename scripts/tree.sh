@@ -9,6 +9,7 @@ TARBALL=/usr/src/linux-source-6.12.tar.xz
 OURS="drivers include tools Documentation samples"
 BASE_STAMP=$ROOT/build/linux.base
 MANIFEST=$ROOT/build/linux.manifest
+STATE=$ROOT/build/linux.state
 KERNEL=${KERNEL:-}
 
 # Debian's source, unpacked once; again when the package changes
@@ -27,7 +28,7 @@ debian_base()
 		mv "$dir.tmp" "$dir"
 		echo "$stamp" >"$dir.stamp"
 	fi
-	echo "$dir"
+	realpath "$dir"
 }
 
 base_dir()
@@ -90,8 +91,8 @@ stock_tree()
 		mkdir -p "$tree/$dir"
 		for file in "$base/$dir"/*; do
 			case $dir/${file##*/} in
-			./drivers | drivers/dma-buf | $heaps) continue ;;
-			$heaps/Kconfig | $heaps/Makefile) continue ;;
+			./drivers | drivers/dma-buf | "$heaps") continue ;;
+			"$heaps/Kconfig" | "$heaps/Makefile") continue ;;
 			esac
 			ln -sfn "$file" "$tree/$dir/${file##*/}"
 		done
@@ -195,8 +196,8 @@ copy_base()
 {
 	say tree "copying $1 to build/linux"
 	rm -rf "$TREE.tmp" "$TREE.old"
-	cp -a --reflink=auto "$1" "$TREE.tmp"
-	rm -rf "$TREE.tmp/.git" "$MANIFEST" "$BASE_STAMP"
+	cp -a --reflink=auto "$1/." "$TREE.tmp"
+	rm -rf "$TREE.tmp/.git" "$MANIFEST" "$BASE_STAMP" "$STATE"
 	chmod -R u+w "$TREE.tmp"
 	[ ! -e "$TREE" ] || mv "$TREE" "$TREE.old"
 	mv "$TREE.tmp" "$TREE"
@@ -212,7 +213,7 @@ put()
 {
 	! cmp -s "$1/$2" "$TREE/$2" || return 0
 	mkdir -p "$(dirname "$TREE/$2")"
-	cp --preserve=mode "$1/$2" "$TREE/$2"
+	cp --remove-destination --preserve=mode "$1/$2" "$TREE/$2"
 	note "$2"
 }
 
@@ -255,6 +256,57 @@ apply()
 		"$changed refreshed"
 }
 
+# A file that is written to gets another ctime, which cannot be set
+# A file that is missing is a line, too.
+stat_files() { { xargs -d '\n' stat -c '%n %i %s %A %.Z' 2>&1 || :; } | sort; }
+
+# What of this repo decides how build/linux has to be
+sources_state()
+{
+	{
+		our_files
+		printf '%s\n' scripts/tree.sh scripts/lib.sh MAINTAINERS patches/*.patch
+	} | stat_files
+}
+
+# tree_state BASE: the files of build/linux that are not the base's, and these there
+tree_state()
+{
+	local files
+
+	files=$(names "$MANIFEST")
+	{
+		sed "s,^,$1/," <<<"$files"
+		sed "s,^,$TREE/," <<<"$files"
+		find "$1/drivers/dma-buf/heaps" -type f
+	} | stat_files
+}
+
+# refresh BASE: make build/linux what it has to be. When each file that matters is the
+# one of the last time, nothing is staged and compared.
+refresh()
+{
+	local base=$1 identity have sources
+
+	identity=$(base_identity "$base")
+	have=$(cat "$BASE_STAMP" 2>/dev/null || :)
+	[ -d "$TREE" ] || have=none
+	sources=$(sources_state)
+	if [ "$identity" = "$have" ] && [ -e "$STATE" ] &&
+		{ echo "$sources"; tree_state "$base"; } | cmp -s - "$STATE"; then
+		say tree "build/linux: $(wc -l <"$MANIFEST") files differ from the base," \
+			"as they did"
+		return
+	fi
+	rm -f "$STATE"
+	[ "$identity" = "$have" ] || check_base_deep "$base"
+	stage "$base" "$ROOT/build/stage"
+	[ "$identity" = "$have" ] || copy_base "$base" "$identity"
+	apply "$base" "$ROOT/build/stage"
+	# A source that was written to meanwhile differs from this the next time
+	{ echo "$sources"; tree_state "$base"; } >"$STATE"
+}
+
 base=$(base_dir) || exit 2
 check_base "$base"
 case ${1:-} in
@@ -270,13 +322,7 @@ case ${1:-} in
 '')
 	exec 9>"$ROOT/build/.tree.lock"
 	flock 9
-	identity=$(base_identity "$base")
-	have=$(cat "$BASE_STAMP" 2>/dev/null || :)
-	[ -d "$TREE" ] || have=none
-	[ "$identity" = "$have" ] || check_base_deep "$base"
-	stage "$base" "$ROOT/build/stage"
-	[ "$identity" = "$have" ] || copy_base "$base" "$identity"
-	apply "$base" "$ROOT/build/stage"
+	refresh "$base"
 	;;
 *)
 	die "unknown argument $1"
