@@ -21,7 +21,6 @@
 #include "heap_fixture.h"
 #include "heap_regions.h"
 
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
 #define NOBODY		65534
 #define MAX_TEXT	64
 

@@ -21,7 +21,6 @@
 #include "heap_fixture.h"
 #include "heap_list.h"
 
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
 #define NOBODY		65534
 
 /* A heap, and two sessions of the test importer */

@@ -21,7 +21,6 @@
 
 #include "heap_fixture.h"
 
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
 #define FOUR_GIB	0x100000000ULL
 #define BLOCKS		"/sys/devices/system/memory"
 #define NODES		"/sys/devices/system/node"

@@ -24,8 +24,6 @@
 #include "heap_fixture.h"
 #include "heap_list.h"
 
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
-
 /* A tree; the agents live in its leaves, "a" and "b" */
 #define TOP	"dmabuf-heap-memcg"
 #define MIDDLE	TOP "/middle"

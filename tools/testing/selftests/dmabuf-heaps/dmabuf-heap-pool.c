@@ -17,8 +17,6 @@
 
 #include "heap_fixture.h"
 
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
-
 static const char *const knobs[] = { "max_kib", "decay_ms" };
 
 /*

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a machine is known to have, see heap_need.h */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap_file.h"
+#include "heap_need.h"
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* All words, and what each says of the machine */
+static const char *const words[] = {
+	/* What the kernel was built with */
+	"attributes",	/* tells how pages are mapped: cached, as a block, writable */
+	"blocks",	/* maps buffers in blocks */
+	"counts",	/* heap_test_importer counts maintenance of caches */
+	"dma-debug",	/* the DMA API checks itself */
+	"faults",	/* allocations in the kernel can be made to fail */
+	"importer",	/* has heap_test_importer */
+	"list",		/* has the list of buffers in debugfs */
+	"memcg",	/* has memory cgroups */
+	"pool",		/* has pools, whose counters are in debugfs */
+	"protector",	/* has heap_test_protector */
+	"sample",	/* has the sample heap */
+	"suspend",	/* can suspend to idle, and has pm_test */
+	"tool",		/* has the tool dmaheap */
+	"trace",	/* has the tracepoints of heaps */
+	"vgem",		/* has vgem */
+
+	/* What the machine is made of */
+	"alarm",	/* has a clock with an alarm that wakes it up */
+	"bounces",	/* has a device that gets copies of all memory */
+	"highmem",	/* has 512 MiB or more above 4 GiB */
+	"numa",		/* has two nodes, both with CPUs */
+	"offline",	/* has memory that can go offline, and memory that cannot */
+	"swiotlb",	/* gives every device copies */
+	"unaccounted",	/* was booted with dma_heap.mem_accounting=0 */
+
+	/* What its device tree or command line sets aside */
+	"areas",	/* has CMA areas other than the default one */
+	"bad",		/* has nodes with mistakes */
+	"border",	/* has a carveout where high memory begins */
+	"carveout",	/* has carveouts */
+	"chunks",	/* has CMA heaps that keep chunks of 64 KiB */
+	"cma",		/* has a default CMA area */
+	"fresh",	/* has a carveout nobody has used since boot */
+	"marker",	/* has carveouts that were dirty at boot */
+
+	/* When modules are loaded */
+	"autoload",	/* loads the modules its device tree asks for */
+	"spared",	/* has nothing that a module of heaps is for */
+	"unloaded",	/* has loaded no module yet */
+};
+
+static bool is_word(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (strlen(words[i]) == len &&
+		    !strncmp(words[i], text, len))
+			return true;
+
+	return false;
+}
+
+/* A word with a mistake would forbid no skip */
+static __attribute__((constructor)) void check_need(void)
+{
+	const char *at = getenv("NEED");
+	size_t len;
+
+	for (; at && *at; at += len + !!at[len]) {
+		len = strcspn(at, ",");
+		if (is_word(at, len))
+			continue;
+		printf("Bail out! NEED has an unknown word: %.*s\n", (int)len, at);
+		exit(1);
+	}
+}
+
+bool is_needed(const char *word)
+{
+	const char *need = getenv("NEED");
+
+	if (!is_word(word, strlen(word))) {
+		fprintf(stderr, "# unknown to NEED: %s\n", word);
+		abort();
+	}
+
+	return need && word_in(need, word, ',');
+}
