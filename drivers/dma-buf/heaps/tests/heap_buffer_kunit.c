@@ -925,12 +925,12 @@ static void buffer_test_uncached_vmap(struct kunit *test)
 	struct vmapping *vmapping;
 
 	/* init_mm is not exported */
-	if (!IS_BUILTIN(CONFIG_DMABUF_HEAPS_KUNIT_TEST) ||
-	    !IS_ENABLED(CONFIG_MMU))
-		kunit_skip(test, "needs an MMU, and to be built in");
+	if (!IS_BUILTIN(CONFIG_DMABUF_HEAPS_KUNIT_TEST))
+		heap_test_skip(test, "builtin", "needs to be built in");
 	if (pgprot_val(pgprot_writecombine(PAGE_KERNEL)) ==
 	    pgprot_val(PAGE_KERNEL))
-		kunit_skip(test, "needs an architecture that can map write-combined");
+		heap_test_skip(test, "writecombine",
+			       "needs an architecture that can map write-combined");
 
 	vmapping = buffer_vmap(test, buffer_alloc(test));
 	KUNIT_EXPECT_EQ(test, vmap_count_writecombined(vmapping), 0);

@@ -532,8 +532,10 @@ static void need_devices(struct kunit *test, const struct cache_case *c)
 		if (step.op != HEAP_CACHE_MAP || cache->users[step.user].dev)
 			continue;
 		if (step.user >= HEAP_CACHE_BOUNCING)
-			kunit_skip(test, "needs CONFIG_SWIOTLB, and slots");
-		kunit_skip(test, "needs a device that goes past the caches");
+			heap_test_skip(test, "swiotlb",
+				       "needs CONFIG_SWIOTLB, and slots");
+		heap_test_skip(test, "noncoherent",
+			       "needs a device that goes past the caches");
 	}
 }
 
@@ -584,7 +586,8 @@ static void cache_test_pieces(struct kunit *test)
 	int i;
 
 	if (!user->dev)
-		kunit_skip(test, "needs CONFIG_SWIOTLB, and slots");
+		heap_test_skip(test, "swiotlb",
+			       "needs CONFIG_SWIOTLB, and slots");
 
 	heap_test_source_init(&cache->source, large_orders,
 			      ARRAY_SIZE(large_orders));

@@ -768,9 +768,11 @@ static void model_test(struct kunit *test)
 	int ret;
 
 	if (!cache->users[HEAP_CACHE_NONCOHERENT].dev)
-		kunit_skip(test, "needs a device that goes past the caches");
+		heap_test_skip(test, "noncoherent",
+			       "needs a device that goes past the caches");
 	if (!cache->users[HEAP_CACHE_BOUNCING].dev)
-		kunit_skip(test, "needs CONFIG_SWIOTLB, and slots");
+		heap_test_skip(test, "swiotlb",
+			       "needs CONFIG_SWIOTLB, and slots");
 
 	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m);

@@ -20,6 +20,9 @@ struct kunit;
 struct sg_table;
 struct task_struct;
 
+/* Like kunit_skip(), but see the parameter "need"; words in heap_test_helpers.c */
+void heap_test_skip(struct kunit *test, const char *word, const char *reason);
+
 /* Heaps, removed when the test ends */
 struct dma_heap *heap_test_try_add(struct kunit *test, const char *name,
 				   const struct dma_heap_ops *ops, void *priv);
