@@ -39,24 +39,19 @@
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define TIMED_OUT	124
 
-/* What the kernel says when something is wrong with it */
-static const char * const splats[] = {
-	"BUG:", "WARNING:", "Oops", "Kernel panic", "Unable to handle",
-	"KASAN:", "UBSAN:", "leak detector disabled", "DMA-API:",
-	"possible recursive locking", "possible circular locking",
-	"possible irq lock inversion", "inconsistent lock state",
-	"Invalid wait context", "bad unlock balance", "held lock freed",
-	"suspicious RCU usage", "refcount_t:", "list_add corruption",
-	"list_del corruption", "blocked for more than", "detected stall",
-	"ODEBUG:", "Bad page", "kernel BUG at", "nobody cared", NULL
-};
+/* Set by KUnit, for good, when it runs a test */
+#define TAINT_TEST	18
 
-/* What looks like that, but is not */
-static const char * const harmless[] = {
-	"DMA-API: preallocated", "DMA-API: debugging enabled",
-	/* By the fault tests, which see that it was not so before */
-	"DMA-API: cacheline tracking ENOMEM", NULL
-};
+/* Of /splats: how a line begins that is no complaint of the kernel */
+#define COMMENT		'#'
+#define HARMLESS	'!'
+#define EXPLAINS_TRACE	'?'
+#define TRACE		"Call trace:"
+
+#define MAX_SPLATS	128
+
+static char *splats[MAX_SPLATS];
+static int nr_splats;
 
 static int log_fd;
 static bool balanced = true;
@@ -460,17 +455,41 @@ static bool no_leak(void)
 	return kmemleak_is_empty(true);
 }
 
-static bool contains(const char *text, const char * const *list)
+static void read_splats(void)
 {
-	for (; *list; list++)
-		if (strstr(text, *list))
-			return true;
+	FILE *f = fopen("/splats", "re");
+	char line[128];
+
+	if (!f)
+		die("/splats");
+	while (nr_splats < MAX_SPLATS && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] && line[0] != COMMENT)
+			splats[nr_splats++] = strdup(line);
+	}
+	fclose(f);
+}
+
+/* Is one of the texts behind @mark in @text? Those without a mark: @mark is 0. */
+static bool contains(const char *text, char mark)
+{
+	for (int i = 0; i < nr_splats; i++) {
+		bool marked = splats[i][0] == HARMLESS ||
+			      splats[i][0] == EXPLAINS_TRACE;
+
+		if (mark ? splats[i][0] == mark : !marked)
+			if (strstr(text, splats[i] + marked))
+				return true;
+	}
 	return false;
 }
 
-static bool is_splat(const char *text)
+static bool is_splat(const char *text, int *explained)
 {
-	return contains(text, splats) && !contains(text, harmless);
+	*explained += contains(text, EXPLAINS_TRACE);
+	if (!contains(text, 0) || contains(text, HARMLESS))
+		return false;
+	return !strstr(text, TRACE) || --*explained < 0;
 }
 
 /* Read the kernel's messages since boot; those of user space do not count */
@@ -478,8 +497,10 @@ static bool no_splat(void)
 {
 	bool clean = true;
 	char record[8192];
+	int explained = 0;
 	ssize_t n;
 
+	read_splats();
 	for (;;) {
 		char *text;
 
@@ -494,7 +515,7 @@ static bool no_splat(void)
 		record[n] = '\0';
 		record[strcspn(record, "\n")] = '\0';
 		text = strchr(record, ';');
-		if (!text || atoi(record) >> 3 || !is_splat(text))
+		if (!text || atoi(record) >> 3 || !is_splat(text, &explained))
 			continue;
 		clean = false;
 		dprintf(log_fd, "# kernel: %s\n", text + 1);
@@ -502,17 +523,30 @@ static bool no_splat(void)
 	return clean;
 }
 
+static bool no_taint(void)
+{
+	long taint = number("/proc/sys/kernel/tainted");
+
+	if (!(taint & ~(1L << TAINT_TEST)))
+		return true;
+	dprintf(log_fd, "# tainted: %ld\n", taint);
+	return false;
+}
+
 static void check_kernel(void)
 {
 	bool leaks = !access(KMEMLEAK, F_OK);
+	double start = now();
 	int before = failures;
 
-	dprintf(log_fd, "## step kernel\nTAP version 13\n1..%d\n", 2 + leaks);
+	dprintf(log_fd, "## step kernel\nTAP version 13\n1..%d\n", 3 + leaks);
 	result(1, balanced, "no buffer left after any step");
+	result(2, no_taint(), "no taint");
 	if (leaks)
-		result(2, no_leak(), "no memory leak");
-	result(2 + leaks, no_splat(), "no kernel splat");
-	dprintf(log_fd, "## exit kernel %d 0\n", failures != before);
+		result(3, no_leak(), "no memory leak");
+	result(3 + leaks, no_splat(), "no kernel splat");
+	dprintf(log_fd, "## exit kernel %d %.1f\n", failures != before,
+		now() - start);
 }
 
 static void interactive(void)

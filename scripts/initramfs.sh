@@ -59,11 +59,13 @@ spec()
 	echo "file /init $init 755 0 0"
 	echo "slink /usr/bin/timeout /init 777 0 0"
 	echo "file /steps $steps 644 0 0"
+	echo "file /splats $ROOT/guest/splats 644 0 0"
 	tree_of "$selftests/install" /selftests
 	[ "$KARCH" = arm64 ] || return 0
 	echo "file /bin/busybox $ROOT/build/busybox/busybox 755 0 0"
 	echo "dir /guest 755 0 0"
 	echo "file /guest/overlay.sh $ROOT/guest/overlay.sh 755 0 0"
+	echo "file /guest/kunit.sh $ROOT/guest/kunit.sh 755 0 0"
 	echo "file /guest/top.sh $ROOT/guest/top.sh 755 0 0"
 	[ ! -x "$OUT/tools/dmaheap" ] || echo "file /usr/bin/dmaheap $OUT/tools/dmaheap 755 0 0"
 	programs "$OUT/demo" /demo

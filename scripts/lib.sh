@@ -65,6 +65,13 @@ lock_build()
 	}
 }
 
+# splats LOG: what the kernel complains of there, with the numbers of the lines
+splats()
+{
+	grep -nF -f <(grep -v '^[#!?]' guest/splats) "$1" 2>/dev/null |
+		grep -vF -f <(sed -n 's/^!//p' guest/splats) || :
+}
+
 objects() { find "$1" -name '*.o' "${@:2}" 2>/dev/null | wc -l; }
 
 # One line of progress. A first build knows its total from the last one, or
