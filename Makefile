@@ -4,24 +4,32 @@
 V ?= 0
 KERNEL ?=
 T ?=
+PART ?=
+TEST ?=
+TIMES ?= 5
+SEED ?=
 LONG ?=
 JOBS ?= $(shell nproc)
 MEM ?= 2G
 CPUS ?= 2
 QUICK ?= 0
-export V KERNEL LONG JOBS MEM CPUS QUICK
+export V KERNEL TEST SEED LONG JOBS MEM CPUS QUICK
 
-BOARDS := board-spared board-autoload board-unloaded
-# Guests of one kernel together: the next kernel is built meanwhile
-PARTS := lint tools y cma pool swiotlb m kunit-arm64 $(BOARDS) n debug debug-cma arm kunit-kcsan series
-# Kernels of their own for what the others do as well
-MORE := kunit-uml riscv
+INVENTORY := scripts/check.inventory
+# What the inventory of tests says that these run
+parts_of = $(shell sed -n 's/^make $(1): //p' $(INVENTORY))
+PARTS := $(call parts_of,check)
+MORE := $(call parts_of,check-all)
+BOARDS := $(filter board-%,$(PARTS))
+DEBUG := $(filter debug%,$(PARTS) $(MORE))
 
 help:
 	@echo 'Targets'
 	@echo '  demo        boot our kernel, capture camera frames into heap buffers, show the table'
-	@echo '  check       all that tests but User Mode Linux and riscv; ends with N passed, N failed, N skipped'
-	@echo '  check-all   with these two'
+	@echo '  check       the tests; ends with N passed, N failed, N skipped'
+	@echo '  check-all   with those that take longer'
+	@echo '  check-stress PART="p ..." TIMES=n: parts again and again beside a busy CPU'
+	@echo '  inventory   PART="p ...": take what is in build/results as what these parts have to have'
 	@echo '  check-y     selftests in a kernel with heaps built in'
 	@echo '  check-m     selftests with heaps as modules'
 	@echo '  check-n     the kernel builds without heaps'
@@ -33,8 +41,9 @@ help:
 	@echo '  check-arm, check-riscv  selftests of mappings on these machines'
 	@echo '  tools       the tool dmaheap tested on this machine, without a kernel'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
-	@echo '  kunit-kcsan the same under the data race detector, on arm64 with two NUMA nodes'
-	@echo '  selftest    T=name: one selftest program alone; without T: list them'
+	@echo '  kunit-kcsan the same under the data race detector; check-kcsan: selftests under it'
+	@echo '  selftest    T=name: one selftest program alone, without T: list them; TEST=name: one test of'
+	@echo '              it; PART=part: in the machine of that part, else in one where little is skipped'
 	@echo '  bench       stock heaps and ours, measured and compared; QUICK=1: the short version'
 	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, bindings, include rules'
 	@echo '  series      write the patches for git am, prove that they equal build/linux'
@@ -48,7 +57,9 @@ help:
 	@echo 'Variables (now)'
 	@echo '  KERNEL=$(KERNEL)	a pristine 6.12.y tree, read only; empty: linux-source-6.12 of Debian'
 	@echo '  V=$(V)		1: show the output of all tools'
-	@echo '  T=$(T)		selftest to run'
+	@echo '  T=$(T) TEST=$(TEST)	selftest program to run, and one test of it'
+	@echo '  PART=$(PART) TIMES=$(TIMES)	parts of the check, and how often'
+	@echo '  SEED=$(SEED)		of the sequences of the model of caches; empty: a new one in every run'
 	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool, -account)'
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
 	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
@@ -74,11 +85,19 @@ check: tree
 check-all: tree
 	@scripts/check.sh $(PARTS) $(MORE)
 
-check-y check-m check-n check-cma check-pool check-swiotlb check-arm check-riscv: check-%: tree
+CHECKS := check-y check-m check-n check-cma check-pool check-swiotlb check-arm check-riscv \
+	check-demo check-kcsan
+$(CHECKS): check-%: tree
 	@scripts/check.sh $*
 
 check-debug: tree
-	@scripts/check.sh debug debug-cma
+	@scripts/check.sh $(DEBUG)
+
+check-stress: tree
+	@scripts/stress.sh $(TIMES) $(or $(PART),$(PARTS))
+
+inventory:
+	@scripts/report --inventory $(INVENTORY) --update $(patsubst %,build/results/%.ktap,$(or $(PART),$(PARTS)))
 
 check-boards: tree
 	@scripts/check.sh $(BOARDS)
@@ -86,14 +105,14 @@ check-boards: tree
 kunit: tree
 	@scripts/check.sh kunit-uml kunit-arm64
 
-kunit-uml kunit-arm64 kunit-kcsan lint tools: tree
+kunit-uml kunit-arm64 kunit-kcsan lint tools harness: tree
 	@scripts/check.sh $@
 
 series: tree
 	@scripts/series.py
 
-selftest: build
-	@scripts/selftest.sh $(T)
+selftest: tree
+	@scripts/selftest.sh "$(T)" $(PART)
 
 bench: tree
 	@scripts/bench.sh
@@ -115,6 +134,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help deps tree build demo check check-all check-y check-m check-n check-debug check-cma check-boards \
-	check-pool check-swiotlb check-arm check-riscv \
-	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools series selftest bench picture shell menuconfig clean mrproper
+.PHONY: help deps tree build demo check check-all $(CHECKS) check-debug check-boards check-stress inventory \
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness series selftest bench picture shell menuconfig \
+	clean mrproper

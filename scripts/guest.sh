@@ -44,7 +44,9 @@ else
 	cpu=(-accel "tcg,thread=multi" -cpu "max,pauth-impdef=on")
 	slow=2
 fi
-[ "$variant" != debug ] || slow=$((slow * 2))
+case $variant in
+debug | kcsan) slow=$((slow * 2)) ;;
+esac
 
 qemu=("$emulator" "${cpu[@]}" -smp "${CPUS:-2}" -m "${MEM:-2G}"
 	-nodefaults -no-reboot -display none -kernel "$image" -initrd "$dir/initramfs.cpio")
@@ -60,7 +62,8 @@ if [ $# -gt 0 ]; then
 		blobs+=("$blob")
 	done
 	touch "$dir/initramfs.cpio"
-	"${qemu[@]}" -M "$machine,dumpdtb=$dir/qemu.dtb" >"$dir/qemu.log" 2>&1 ||
+	# shellcheck disable=SC2086
+	"${qemu[@]}" ${QEMU_ARGS:-} -M "$machine,dumpdtb=$dir/qemu.dtb" >"$dir/qemu.log" 2>&1 ||
 		die "qemu gives no device tree: $(cat "$dir/qemu.log")"
 	fdtoverlay -i "$dir/qemu.dtb" -o "$dir/guest.dtb" "${blobs[@]}" ||
 		die "the overlays do not fit: $*"
@@ -96,6 +99,21 @@ pid=$!
 trap 'kill $pid 2>/dev/null || :' EXIT
 trap 'exit 130' INT TERM
 
+# Reports of KCSAN in code of ours fail the run, and so does a kernel without it
+see_races()
+{
+	grep -q 'kcsan: selftest: .* tests passed' "$dir/console.log" || {
+		echo "## status kcsan 2" >>"$ktap"
+		echo "[$run] no sign of KCSAN" >&2
+	}
+	scripts/races.sh --functions "$OUT/$variant" >"$dir/functions"
+	scripts/races.sh "$dir/console.log" "$dir/functions" >"$dir/races"
+	[ -s "$dir/races" ] || return 0
+	echo "## status races 1" >>"$ktap"
+	head -n 40 "$dir/races" >&2
+	echo "[$run] races: $dir/races" >&2
+}
+
 # Progress: the step it is in, and the results so far
 tick=$((SECONDS + 10)) last=
 while kill -0 $pid 2>/dev/null; do
@@ -118,14 +136,12 @@ wait $pid || rc=$?
 trap - EXIT INT TERM
 tr -d '\r' <"$dir/guest.log" >>"$ktap" 2>/dev/null || :
 verdict=$(cat "$dir/verdict" 2>/dev/null || :)
+if [ "$variant" = kcsan ]; then
+	see_races
+fi
 [ "$V" = 0 ] || cat "$dir/guest.log"
 
-first_splat()
-{
-	grep -n -E 'BUG:|WARNING:|Oops|Kernel panic|Unable to handle|KASAN:|UBSAN:|DMA-API:|possible (recursive|circular) locking|inconsistent lock state|Invalid wait context|suspicious RCU|refcount_t:|corruption|blocked for more than|detected stall|ODEBUG:' \
-		"$dir/console.log" 2>/dev/null | grep -m1 -vE 'DMA-API: (preallocated|debugging enabled|cacheline tracking ENOMEM)' |
-		cut -d: -f1
-}
+first_splat() { splats "$dir/console.log" | sed -n '1s/:.*//p'; }
 
 complain()
 {
@@ -139,14 +155,14 @@ complain()
 	elif [ -z "$verdict" ]; then
 		tail -n 5 "$dir/console.log" | tr -d '\r'
 	fi
-	grep -m20 -E '^(# )*not ok ' "$ktap" || :
+	grep -m20 -E '^(# |    )*not ok ' "$ktap" || :
 	echo "[$run] logs: $dir/guest.log $dir/console.log"
 }
 
 # The runner of kselftest ends with 0 whatever its tests said
 case $verdict in
 0)
-	if grep -qE '^(# )*not ok ' "$ktap"; then
+	if grep -qE '^(# |    )*not ok ' "$ktap"; then
 		complain >&2
 		exit 1
 	fi

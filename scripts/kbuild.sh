@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug, arm|riscv, or for
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan, arm|riscv, or for
 # the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
@@ -12,9 +12,12 @@ selftests=tools/testing/selftests/dmabuf-heaps
 fragments=(guest/config/base.config "$TREE/$selftests/config")
 arch=() target=Image guess=1650
 case $variant in
-y) fragments+=(guest/config/demo.config) ;;
-m | n) fragments+=(guest/config/demo.config "guest/config/$variant.config") ;;
-debug) fragments+=("guest/config/$variant.config") ;;
+y) ;;
+m | n | debug) fragments+=("guest/config/$variant.config") ;;
+kcsan)
+	fragments=(guest/config/small.config "guest/config/$variant.config")
+	guess=1000
+	;;
 arm | riscv)
 	use_arch "$variant"
 	fragments=(guest/config/small.config "guest/config/$variant.config")
@@ -29,7 +32,7 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|kcsan|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 case $variant in
 bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0
+# The parts of the check that run in a guest: which kernel, which machine, which steps.
+# Source it after lib.sh.
+# shellcheck shell=bash
+
+# kernel_of PART: the variant of kbuild.sh that the part boots; nothing if it boots none
+kernel_of()
+{
+	case $1 in
+	y | cma | pool | swiotlb | million) echo y ;;
+	m | kunit-arm64 | board-*) echo m ;;
+	debug | debug-*) echo debug ;;
+	kunit-kcsan | kcsan) echo kcsan ;;
+	demo | arm | riscv) echo "$1" ;;
+	esac
+}
+
+# Memory where carveouts will be holds what the last kernel left there
+dirty_regions()
+{
+	local at
+
+	head -c 1M /dev/zero | tr '\0' '\245' >"$OUT/dirt.$$"
+	mv "$OUT/dirt.$$" "$OUT/dirt"
+	for at in 0xb0000000 0xb4000000 0xb6000000 0xb8000000 0xba400000 0xbe400000; do
+		args+=(-device "loader,file=$OUT/dirt,addr=$at,force-raw=on")
+	done
+}
+
+# nodes SIZE SIZE: two NUMA nodes with a CPU each
+nodes()
+{
+	local id
+
+	for id in 0 1; do
+		args+=(-object "memory-backend-ram,id=node$id,size=$1"
+			-numa "node,nodeid=$id,memdev=node$id,cpus=$id")
+		shift
+	done
+}
+
+# machine PART: set what guest.sh needs to know of the machine of a part: MEM, CPUS,
+# APPEND, MODULES, args (of QEMU) and overlays
+machine()
+{
+	local need='' seed=${SEED:+heap_model_kunit.seed=$SEED}
+
+	MEM=2G CPUS=2 APPEND='' MODULES='' args=() overlays=()
+	case $1 in
+	y | m) overlays=(probe) ;;
+	cma)
+		overlays=(probe cma carveout bad)
+		dirty_regions
+		APPEND="cma_heap.chunk_kib=64"
+		;;
+	# The second node ends above 4 GiB and both begin below; memory to unplug
+	pool)
+		MEM=5G,maxmem=8G
+		nodes 2G 3G
+		args+=(-object "memory-backend-ram,id=hotplug,size=1G"
+			-device "virtio-mem-pci,memdev=hotplug,requested-size=512M")
+		APPEND="memhp_default_state=online_kernel cma=64M"
+		;;
+	# No device sees memory, all get copies, of which there can be 128 MiB; and no
+	# cgroup is charged
+	swiotlb) APPEND="swiotlb=65536,force dma_heap.mem_accounting=0" ;;
+	debug)
+		overlays=(probe)
+		nodes 1G 1G
+		need=$KUNIT_NEEDS,builtin
+		APPEND="cma=32M $seed"
+		;;
+	# Part debug has run the KUnit suites of that kernel
+	debug-cma)
+		overlays=(probe cma carveout bad)
+		dirty_regions
+		APPEND="cma_heap.chunk_kib=64 kunit.enable=0"
+		;;
+	debug-swiotlb)
+		APPEND="swiotlb=65536,force dma_heap.mem_accounting=0 kunit.enable=0"
+		;;
+	# The suites as modules, with an area to fill
+	kunit-arm64)
+		MODULES=bare
+		nodes 1G 1G
+		need=$KUNIT_NEEDS
+		APPEND="cma=32M $seed"
+		;;
+	kunit-kcsan)
+		nodes 512M 512M
+		MEM=1G
+		need=$KUNIT_NEEDS,builtin
+		APPEND="cma=32M $seed"
+		;;
+	kcsan)
+		nodes 1G 1G
+		APPEND="cma=32M kunit.enable=0"
+		;;
+	# One kernel, three boards: one that needs no heap for a region, one that does,
+	# and one that loads nothing by itself
+	board-spared) MODULES=coldplug ;;
+	board-autoload)
+		MODULES=coldplug overlays=(cma carveout bad)
+		dirty_regions
+		;;
+	board-unloaded)
+		MODULES=bare overlays=(carveout)
+		dirty_regions
+		APPEND="cma=64M"
+		;;
+	# Programs run without a shell: the kernel hands NEED to them
+	arm)
+		MEM=1G overlays=(arm)
+		APPEND="cma_heap.chunk_kib=64 NEED=carveout,importer,border,cma,chunks"
+		;;
+	demo | riscv | million) ;;
+	*) die "no part $1" ;;
+	esac
+	APPEND+=${need:+ heap_test_helpers.need=$need}
+	overlays=("${overlays[@]/#/guest/dt/}")
+	overlays=("${overlays[@]/%/.dtso}")
+}
+
+# What the KUnit suites must not skip on arm64
+KUNIT_NEEDS=area,faults,nodes,noncoherent,swiotlb,trace,writecombine
+
+# build_part PART: all that the part boots
+build_part()
+{
+	local kernel
+
+	kernel=$(kernel_of "$1")
+	case $kernel in
+	arm | riscv) scripts/selftests.sh "$kernel" || return ;;
+	demo) scripts/demo.sh build || return ;;
+	*) scripts/selftests.sh || return ;;
+	esac
+	scripts/kbuild.sh "$kernel"
+}
+
+# boot_part PART RUN STEPS: boot its machine with these steps
+boot_part()
+{
+	local args overlays MEM CPUS APPEND MODULES
+
+	machine "$1"
+	MEM=$MEM CPUS=$CPUS APPEND=$APPEND MODULES=$MODULES QEMU_ARGS="${args[*]}" \
+		scripts/guest.sh "$2" "$(kernel_of "$1")" "$3" "${overlays[@]}"
+}
