@@ -22,7 +22,7 @@ mkdir -p "$dir"
 
 emulator=qemu-system-aarch64 console=ttyAMA0
 if [ "$KARCH" = arm ]; then
-	emulator=qemu-system-arm
+	emulator="qemu-system-arm"
 	machine=virt,gic-version=2,highmem=off
 	cpu=(-accel "tcg,thread=multi" -cpu cortex-a15)
 	slow=2

@@ -33,7 +33,7 @@ for ((run = 1; run <= times; run++)); do
 	mkdir -p "$DIR/$run"
 	for part; do
 		cp "$RESULTS/$part.ktap" "$DIR/$run/"
-		rm -rf "$DIR/$run/$part"
+		rm -rf "${DIR:?}/$run/$part"
 		[ ! -d "$LOG/$part" ] || cp -r "$LOG/$part" "$DIR/$run/$part"
 		rm -f "$DIR/$run/$part/initramfs.cpio"
 	done
