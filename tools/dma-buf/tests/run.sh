@@ -266,12 +266,12 @@ bad_arguments()
 	for command in -n0 -nx -n-1 -n1000001 --hold=x --hold=-1 --hold=; do
 		refuses alloc system 4k "$command"
 	done
-	for command in -n0 -nx -n1000001 -p-1 -p60001 -px -s -s0 -s4k, -s,4k -s4k,,8k -sx \
+	for command in -n0 -nx -n1000001 -p-1 -p60001 -px -s -s0 "-s4k," "-s,4k" "-s4k,,8k" -sx \
 		surplus; do
 		refuses bench system "$command"
 	done
 	refuses bench -s "$(seq -s, 1 33)"
-	for command in -e '-e ' -e, -ealloc, -e,alloc -ealloc,,free -e../x; do
+	for command in -e '-e ' "-e," "-ealloc," "-e,alloc" "-ealloc,,free" -e../x; do
 		[ "$command" = '-e ' ] && refuses trace -e '' && continue
 		refuses trace "$command"
 	done
@@ -385,7 +385,7 @@ list_stock()
 
 list_missing()
 {
-	rm -rf "$root/sys/class" "$root/dev"
+	rm -rf "${root:?}/sys/class" "${root:?}/dev"
 	for command in "list" "list --json" "top -b -n1" "top --json -n1"; do
 		# shellcheck disable=SC2086
 		dmaheap $command
