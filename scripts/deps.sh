@@ -35,6 +35,8 @@ table()
 	llvm-nm llvm
 	dtc device-tree-compiler
 	yamllint yamllint
+	shellcheck shellcheck
+	pyflakes3 pyflakes3
 	$PY/attr python3-attr
 	$PY/libfdt.py python3-libfdt
 	$PY/pyrsistent python3-pyrsistent
