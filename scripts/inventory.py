@@ -4,11 +4,12 @@ which of them may be skipped there, and why.
 
   make TARGET: PART...          what "make check" runs, and "make check-all" as well
   SUITE
-  	PART: VARIANT...      the tests below run here: with each of these heaps; once
-  	PART: -               without any; as many values of a KUnit parameter
-  	PART: x3
+  	PART: VARIANT...      the tests below run here, with each of these heaps;
+  	PART: -               once, without any;
+  	PART: x3              so many times, or with so many values of a KUnit parameter
   		TEST
-  	skip PART VARIANT TEST -- REASON
+  	skip PART TEST -- REASON
+  		VARIANT...    only with these heaps or values
 
 A number in a reason is any number. Lines at the top that begin with "#" are kept.
 """
@@ -61,8 +62,11 @@ class Inventory:
                     self.skips[run.name, suite.name, test, value] = leaf.reason
                 if leaf.outcome not in ('passed', 'failed'):
                     others.append((suite.name, leaf))
+            for test, variants in tests.items():
+                if variants.count('-') > 1:
+                    counts[test] = len(variants)
             for test, count in counts.items():
-                tests[test] = tests.get(test, ()) + (f'x{count}',)
+                tests[test] = (f'x{count}',)
         return others
 
     def lost_parts(self):
@@ -121,13 +125,16 @@ class Inventory:
                     suite, where, listing = text, {}, False
                 elif text.startswith('skip '):
                     what, reason = text.split(' -- ', 1)
-                    _, part, variant, test = what.split(' ', 3)
-                    self.skips[part, suite, test, variant] = reason
+                    _, *skip = what.split(' ', 2)
+                    where = None
                 elif depth == 1:
                     if listing:
                         where, listing = {}, False
                     part, variants = text.split(': ', 1)
                     where[part] = tuple(variants.split())
+                elif where is None:
+                    for variant in text.split():
+                        self.skips[skip[0], suite, skip[1], variant] = reason
                 else:
                     listing = True
                     for part, variants in where.items():
@@ -149,8 +156,11 @@ class Inventory:
             for where, names in sorted(groups.items()):
                 lines += [f'\t{part}: {variants}' for part, variants in where]
                 lines += [f'\t\t{name}' for name in sorted(names)]
-            lines += [f'\tskip {part} {variant} {test} -- {reason}'
-                      for (part, name, test, variant), reason in sorted(self.skips.items())
-                      if name == suite]
+            skips = collections.defaultdict(list)
+            for (part, name, test, variant), reason in sorted(self.skips.items()):
+                if name == suite:
+                    skips[f'\tskip {part} {test} -- {reason}'].append(variant)
+            for line, variants in skips.items():
+                lines += [line, '\t\t' + ' '.join(variants)]
         with open(path, 'w', encoding='utf-8') as file:
             file.write('\n'.join(lines) + '\n')
