@@ -547,7 +547,7 @@ static void heap_cache_exit(void *data)
 	heap_cache_free(cache);
 	heap_test_source_empty(&cache->source);
 	/* Whatever the test was about, the DMA API was used as it should */
-	KUNIT_EXPECT_EQ(cache->test, heap_test_dma_errors(),
+	KUNIT_EXPECT_EQ(cache->test, heap_test_dma_errors(cache->test),
 			cache->dma_errors);
 }
 
@@ -562,7 +562,7 @@ struct heap_cache *heap_cache_init(struct kunit *test)
 
 	cache->test = test;
 	cache->task = current;
-	cache->dma_errors = heap_test_dma_errors();
+	cache->dma_errors = heap_test_dma_errors(test);
 	cache->heap = heap_test_add(test, "kunit-heap",
 				    &heap_test_source_heap_ops,
 				    &cache->source.base);

@@ -20,7 +20,7 @@ struct kunit;
 struct sg_table;
 struct task_struct;
 
-/* Like kunit_skip(), but see the parameter "need"; words in heap_test_helpers.c */
+/* Like kunit_skip(), but see the parameter "need"; words in heap_test_skip.c */
 void heap_test_skip(struct kunit *test, const char *word, const char *reason);
 
 /* Heaps, removed when the test ends */
@@ -113,7 +113,7 @@ void heap_test_sweep_faults(struct kunit *test, heap_test_step step,
 			    void *data, unsigned int expected);
 
 /* Complaints of CONFIG_DMA_API_DEBUG since boot */
-u32 heap_test_dma_errors(void);
+u32 heap_test_dma_errors(struct kunit *test);
 
 /* A device that cannot map anything, until it is repaired */
 struct io_tlb_mem *heap_test_break_dma(struct kunit *test, struct device *dev);
@@ -181,5 +181,8 @@ void heap_test_dma_trace_expect(struct kunit *test,
 				struct heap_test_dma_trace *trace,
 				const struct heap_test_dma_event *expected,
 				unsigned int count);
+
+/* For the helpers themselves */
+void *heap_test_debugfs_variable(const char *dir_name, const char *name);
 
 #endif /* _HEAP_TEST_HELPERS_H */
