@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the exporter of DMA-BUF heaps: buffers, attachments, mappings for devices
+ *
+ * Maintenance of caches is tested in heap_cache_kunit.c, mmap() by kselftests.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/list.h>
+#include <linux/scatterlist.h>
+
+#include <kunit/test.h>
+
+#include "../heap_backing.h"
+#include "heap_test_buffer.h"
+#include "heap_test_helpers.h"
+
+/* Enough for a scatterlist that is chained twice */
+#define MANY_CHUNKS	(2 * SG_MAX_SINGLE_ALLOC + 3)
+
+/* What the source gave comes back to it with the last reference */
+void buffer_test_backing_returns_with_last_reference(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf *dmabuf = test_buffer_alloc(test);
+
+	KUNIT_EXPECT_EQ(test, ctx->source.allocated, 1);
+	KUNIT_EXPECT_EQ(test, dmabuf->size, heap_test_source_size(&ctx->source));
+	KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, dma_heap_get_name(ctx->heap));
+
+	get_dma_buf(dmabuf);
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, ctx->source.freed, 0);
+
+	test_buffer_free(test, dmabuf);
+	KUNIT_EXPECT_EQ(test, ctx->source.freed, 1);
+	KUNIT_EXPECT_EQ(test, ctx->source.allocated, 1);
+}
+
+void buffer_test_source_error_reaches_caller(struct kunit *test)
+{
+	static const int errors[] = { -ENOMEM, -EINTR, -EREMOTEIO };
+	struct buffer_test *ctx = test->priv;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		ctx->source.ret = errors[i];
+		KUNIT_EXPECT_PTR_EQ(test, test_buffer_try_alloc(ctx),
+				    ERR_PTR(errors[i]));
+		KUNIT_EXPECT_EQ(test, ctx->source.calls, i + 1);
+	}
+
+	KUNIT_EXPECT_EQ(test, ctx->source.allocated, 0);
+	KUNIT_EXPECT_EQ(test, ctx->source.freed, 0);
+}
+
+/* Also when the dma-buf core fails, the source gets back what it gave */
+static bool try_export(struct kunit *test, void *data, bool *taken)
+{
+	struct buffer_test *ctx = test->priv;
+	unsigned int allocated = ctx->source.allocated;
+	struct dma_buf *dmabuf = test_buffer_try_alloc(ctx);
+	bool after_source = false;
+
+	*taken = heap_test_fault_taken();
+
+	if (!IS_ERR(dmabuf)) {
+		KUNIT_EXPECT_EQ(test, ctx->source.allocated,
+				ctx->source.freed + 1);
+		test_buffer_put(dmabuf);
+	} else {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_PTR_EQ(test, dmabuf, ERR_PTR(-ENOMEM));
+		after_source = ctx->source.allocated > allocated;
+	}
+	KUNIT_EXPECT_EQ(test, ctx->source.allocated, ctx->source.freed);
+
+	return after_source;
+}
+
+void buffer_test_failed_export_frees_backing(struct kunit *test)
+{
+	heap_test_faults_init(test);
+
+	/* The inode, the file and the dma_buf */
+	heap_test_sweep_faults(test, try_export, NULL, 3);
+}
+
+void buffer_test_attachments_go_in_any_order(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf *dmabuf = test_buffer_alloc(test);
+	struct dma_buf_attachment *first, *second;
+
+	first = test_buffer_attach(test, dmabuf, ctx->dev[0]);
+	second = test_buffer_attach(test, dmabuf, ctx->dev[0]);
+	KUNIT_EXPECT_PTR_NE(test, first->priv, second->priv);
+
+	/* In any order; nobody who comes after sees who has gone */
+	test_buffer_detach(test, first);
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf,
+						       DMA_BIDIRECTIONAL), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf,
+						     DMA_BIDIRECTIONAL), 0);
+	first = test_buffer_attach(test, dmabuf, ctx->dev[1]);
+	test_buffer_detach(test, second);
+	test_buffer_unmap(test, test_buffer_map(test, first, DMA_BIDIRECTIONAL));
+	test_buffer_detach(test, first);
+}
+
+/* A buffer somebody could not attach to is as it was */
+static bool try_attach(struct kunit *test, void *data, bool *taken)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+	struct dma_buf *dmabuf = data;
+
+	attachment = dma_buf_attach(dmabuf, ctx->dev[0]);
+	*taken = heap_test_fault_taken();
+
+	/* A debugging facility can do without its allocation */
+	if (!IS_ERR(attachment)) {
+		dma_buf_detach(dmabuf, attachment);
+	} else {
+		KUNIT_ASSERT_TRUE(test, *taken);
+		KUNIT_EXPECT_PTR_EQ(test, attachment, ERR_PTR(-ENOMEM));
+	}
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf, DMA_TO_DEVICE),
+			0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&dmabuf->attachments));
+
+	return IS_ERR(attachment);
+}
+
+void buffer_test_failed_attach_leaves_nothing(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	static const u8 orders[MANY_CHUNKS];
+	struct dma_buf *dmabuf;
+
+	ctx->source.orders = orders;
+	ctx->source.count = MANY_CHUNKS;
+	dmabuf = test_buffer_alloc(test);
+	heap_test_faults_init(test);
+
+	/* The core's and our attachment, and the last piece of the table */
+	heap_test_sweep_faults(test, try_attach, dmabuf, 3);
+}
+
+void buffer_test_device_sees_all_chunks(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf *dmabuf = test_buffer_alloc(test);
+	struct dma_buf_attachment *attachment;
+	struct test_mapping *mapping;
+
+	attachment = test_buffer_attach(test, dmabuf, ctx->dev[0]);
+	mapping = test_buffer_map(test, attachment, DMA_BIDIRECTIONAL);
+	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
+	test_buffer_unmap(test, mapping);
+
+	mapping = test_buffer_map(test, attachment, DMA_FROM_DEVICE);
+	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
+}
+
+void buffer_test_device_sees_chained_chunks(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	static const u8 orders[MANY_CHUNKS];
+	struct dma_buf_attachment *attachment;
+	struct test_mapping *mapping;
+
+	ctx->source.orders = orders;
+	ctx->source.count = MANY_CHUNKS;
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	mapping = test_buffer_map(test, attachment, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, mapping->sgt->nents, MANY_CHUNKS);
+	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
+}
+
+void buffer_test_device_sees_single_chunk(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	static const u8 order = 8;
+	struct dma_buf_attachment *attachment;
+	struct test_mapping *mapping;
+
+	ctx->source.orders = &order;
+	ctx->source.count = 1;
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	mapping = test_buffer_map(test, attachment, DMA_TO_DEVICE);
+	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
+}
+
+void buffer_test_mappings_of_two_devices_are_independent(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf *dmabuf = test_buffer_alloc(test);
+	struct dma_buf_attachment *attachment[2];
+	struct test_mapping *mapping[2];
+
+	attachment[0] = test_buffer_attach(test, dmabuf, ctx->dev[0]);
+	attachment[1] = test_buffer_attach(test, dmabuf, ctx->dev[1]);
+	mapping[0] = test_buffer_map(test, attachment[0], DMA_FROM_DEVICE);
+	mapping[1] = test_buffer_map(test, attachment[1], DMA_TO_DEVICE);
+	KUNIT_EXPECT_PTR_NE(test, mapping[0]->sgt, mapping[1]->sgt);
+	test_buffer_expect_mapped(test, ctx->dev[0], mapping[0]->sgt);
+	test_buffer_expect_mapped(test, ctx->dev[1], mapping[1]->sgt);
+
+	/* The second one's mapping does not depend on the first one's */
+	test_buffer_unmap(test, mapping[0]);
+	test_buffer_detach(test, attachment[0]);
+	test_buffer_expect_mapped(test, ctx->dev[1], mapping[1]->sgt);
+}
+
+/* A second mapping fits if the first one has all of its direction */
+void buffer_test_second_map_must_fit_direction_of_first(struct kunit *test)
+{
+	const struct test_direction *first = test->param_value;
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+	struct test_mapping *mapping;
+	struct sg_table *sgt;
+	int i;
+
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	mapping = test_buffer_map(test, attachment, first->dir);
+
+	for (i = 0; i < ARRAY_SIZE(test_directions); i++) {
+		enum dma_data_direction dir = test_directions[i].dir;
+
+		if (dir == first->dir || first->dir == DMA_BIDIRECTIONAL) {
+			test_buffer_unmap(test, test_buffer_map(test, attachment, dir));
+			continue;
+		}
+		sgt = dma_buf_map_attachment_unlocked(attachment, dir);
+		KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EBUSY));
+	}
+	test_buffer_unmap(test, mapping);
+
+	/* What did not fit has left nothing, and all of the first is gone */
+	for (i = 0; i < ARRAY_SIZE(test_directions); i++) {
+		mapping = test_buffer_map(test, attachment, test_directions[i].dir);
+		test_buffer_unmap(test, mapping);
+	}
+}
+
+void buffer_test_map_needs_direction(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+	struct test_mapping *mapping;
+	struct sg_table *sgt;
+
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_NONE);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EINVAL));
+
+	/* Neither as the second one */
+	mapping = test_buffer_map(test, attachment, DMA_BIDIRECTIONAL);
+	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_NONE);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EINVAL));
+	test_buffer_unmap(test, mapping);
+}
+
+/* A device that cannot map the buffer is told so, and is in nobody's way */
+void buffer_test_failed_map_affects_no_other_device(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf *dmabuf = test_buffer_alloc(test);
+	struct dma_buf_attachment *attachment[2];
+	struct io_tlb_mem *mem;
+	struct test_mapping *mapping;
+	struct sg_table *sgt;
+
+	attachment[0] = test_buffer_attach(test, dmabuf, ctx->dev[0]);
+	attachment[1] = test_buffer_attach(test, dmabuf, ctx->dev[1]);
+
+	mem = heap_test_break_dma(test, ctx->dev[0]);
+	sgt = dma_buf_map_attachment_unlocked(attachment[0], DMA_TO_DEVICE);
+	heap_test_repair_dma(ctx->dev[0], mem);
+	KUNIT_ASSERT_PTR_EQ(test, sgt, ERR_PTR(-EIO));
+
+	/* Were the first one taken for mapped, its sync would be a DMA error */
+	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf,
+						       DMA_BIDIRECTIONAL), 0);
+	mapping = test_buffer_map(test, attachment[1], DMA_TO_DEVICE);
+	test_buffer_expect_mapped(test, ctx->dev[1], mapping->sgt);
+	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf,
+						     DMA_BIDIRECTIONAL), 0);
+
+	/* The direction of what failed does not bind it */
+	mapping = test_buffer_map(test, attachment[0], DMA_FROM_DEVICE);
+	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
+}
+
+/*
+ * One table however often it is mapped, in the first one's direction. Caches are
+ * not maintained by way of the device: see heap_cache_kunit.c.
+ */
+void buffer_test_second_map_shares_table(struct kunit *test)
+{
+	const struct test_direction *first = test->param_value;
+	struct buffer_test *ctx = test->priv;
+	struct device *dev = ctx->dev[0];
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct test_mapping *mapping[2];
+
+	trace = heap_test_dma_trace_start(test, dev, NULL);
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), dev);
+	EXPECT_NO_DMA(test, trace);
+
+	mapping[0] = test_buffer_map(test, attachment, first->dir);
+	EXPECT_DMA(test, trace, MAP(dev, first->dir));
+
+	mapping[1] = test_buffer_map(test, attachment, first->dir);
+	KUNIT_EXPECT_PTR_EQ(test, mapping[1]->sgt, mapping[0]->sgt);
+	EXPECT_NO_DMA(test, trace);
+
+	test_buffer_unmap(test, mapping[0]);
+	EXPECT_NO_DMA(test, trace);
+	test_buffer_expect_mapped(test, dev, mapping[1]->sgt);
+
+	test_buffer_unmap(test, mapping[1]);
+	EXPECT_DMA(test, trace, UNMAP(dev, first->dir));
+
+	test_buffer_detach(test, attachment);
+	EXPECT_NO_DMA(test, trace);
+}
+
+/* The table keeps the first one's direction, also when the second one is left */
+void buffer_test_table_keeps_first_direction(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct device *dev = ctx->dev[0];
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct test_mapping *mapping[2];
+
+	trace = heap_test_dma_trace_start(test, dev, NULL);
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), dev);
+	mapping[0] = test_buffer_map(test, attachment, DMA_BIDIRECTIONAL);
+	mapping[1] = test_buffer_map(test, attachment, DMA_TO_DEVICE);
+	EXPECT_DMA(test, trace, MAP(dev, DMA_BIDIRECTIONAL));
+
+	test_buffer_unmap(test, mapping[0]);
+	test_buffer_unmap(test, mapping[1]);
+	EXPECT_DMA(test, trace, UNMAP(dev, DMA_BIDIRECTIONAL));
+
+	/* Not before all of it is gone, another direction is possible */
+	mapping[0] = test_buffer_map(test, attachment, DMA_FROM_DEVICE);
+	EXPECT_DMA(test, trace, MAP(dev, DMA_FROM_DEVICE));
+}
+
+/* A mapping that is refused touches nothing */
+void buffer_test_refused_map_calls_no_dma(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct device *dev = ctx->dev[0];
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct test_mapping *mapping;
+	struct sg_table *sgt;
+
+	trace = heap_test_dma_trace_start(test, dev, NULL);
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), dev);
+	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_NONE);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EINVAL));
+	EXPECT_NO_DMA(test, trace);
+
+	mapping = test_buffer_map(test, attachment, DMA_TO_DEVICE);
+	EXPECT_DMA(test, trace, MAP(dev, DMA_TO_DEVICE));
+	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EBUSY));
+	EXPECT_NO_DMA(test, trace);
+
+	test_buffer_unmap(test, mapping);
+	EXPECT_DMA(test, trace, UNMAP(dev, DMA_TO_DEVICE));
+}
+
+/*
+ * The devices' mappings are left alone by whatever the CPU does. That it sees
+ * what they wrote, and they what it wrote, is the business of the heap's device:
+ * see heap_cache_kunit.c.
+ */
+void buffer_test_cpu_access_leaves_device_mappings(struct kunit *test)
+{
+	const struct test_direction *access = test->param_value;
+	struct buffer_test *ctx = test->priv;
+	struct device *dev = ctx->dev[0];
+	struct dma_buf *dmabuf = test_buffer_alloc(test);
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct test_mapping *mapping;
+
+	trace = heap_test_dma_trace_start(test, dev, NULL);
+
+	attachment = test_buffer_attach(test, dmabuf, dev);
+	test_buffer_begin_access(test, dmabuf, access->dir);
+	test_buffer_end_access(test, dmabuf, access->dir);
+	EXPECT_NO_DMA(test, trace);
+
+	mapping = test_buffer_map(test, attachment, DMA_FROM_DEVICE);
+	EXPECT_DMA(test, trace, MAP(dev, DMA_FROM_DEVICE));
+	test_buffer_begin_access(test, dmabuf, access->dir);
+	test_buffer_end_access(test, dmabuf, access->dir);
+	EXPECT_NO_DMA(test, trace);
+
+	/* Unmapped and gone in the middle of an access */
+	test_buffer_begin_access(test, dmabuf, access->dir);
+	test_buffer_unmap(test, mapping);
+	EXPECT_DMA(test, trace, UNMAP(dev, DMA_FROM_DEVICE));
+	test_buffer_detach(test, attachment);
+	test_buffer_end_access(test, dmabuf, access->dir);
+	EXPECT_NO_DMA(test, trace);
+}
+
+/* Memory that the CPU does not cache needs no maintenance, at no time */
+void buffer_test_uncached_buffer_is_never_synced(struct kunit *test)
+{
+	const struct test_direction *access = test->param_value;
+	struct buffer_test *ctx = test->priv;
+	struct device *dev = ctx->dev[0];
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct test_mapping *mapping;
+	struct dma_buf *dmabuf;
+
+	ctx->source.base.uncached = true;
+	dmabuf = test_buffer_alloc(test);
+	attachment = test_buffer_attach(test, dmabuf, dev);
+	trace = heap_test_dma_trace_start(test, dev, NULL);
+
+	mapping = test_buffer_map(test, attachment, access->dir);
+	EXPECT_DMA(test, trace, MAP(dev, access->dir));
+	test_buffer_expect_mapped(test, dev, mapping->sgt);
+
+	test_buffer_begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
+	test_buffer_end_access(test, dmabuf, DMA_BIDIRECTIONAL);
+	EXPECT_NO_DMA(test, trace);
+
+	test_buffer_unmap(test, mapping);
+	EXPECT_DMA(test, trace, UNMAP(dev, access->dir));
+}
+
+/* Is the backing marked after @dev has mapped it to read? */
+static bool mark_of_mapping(struct kunit *test, struct device *dev)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), dev);
+	KUNIT_EXPECT_FALSE(test, ctx->source.backing->noncoherent);
+	test_buffer_map(test, attachment, DMA_TO_DEVICE);
+
+	return ctx->source.backing->noncoherent;
+}
+
+/* The pool learns from the mark that it has to clean the backing's cache lines */
+void buffer_test_noncoherent_device_marks_backing(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+
+	if (!heap_test_make_noncoherent(ctx->dev[0]))
+		heap_test_skip(test, "noncoherent",
+			       "needs a device that goes past the caches");
+
+	KUNIT_EXPECT_TRUE(test, mark_of_mapping(test, ctx->dev[0]));
+}
+
+void buffer_test_coherent_device_leaves_backing_unmarked(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+
+	KUNIT_ASSERT_TRUE(test, heap_test_make_coherent(ctx->dev[0]));
+	KUNIT_EXPECT_FALSE(test, mark_of_mapping(test, ctx->dev[0]));
+}
