@@ -6,10 +6,17 @@
 #define _HEAP_TEST_IMPORTER_H
 
 #include <linux/compiler_attributes.h>
+#include <linux/dma-direction.h>
 #include <linux/errno.h>
+#include <linux/iosys-map.h>
 #include <linux/kconfig.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
+
+struct device;
+struct dma_buf;
+struct dma_buf_attachment;
+struct sg_table;
 
 #define NAME		"dma_heap_test_importer"
 
@@ -33,7 +40,58 @@ struct answer {
 int answer_alloc(struct answer *answer, unsigned int lines);
 __printf(2, 3) void answer_add(struct answer *answer, const char *fmt, ...);
 
-int heap_test_time(struct answer *answer, const u64 *args);
+/* Those below 32 have masks of 64 bits */
+#define DEVICE_COHERENT	1
+#define DEVICE_BOUNCES	2
+
+struct device *importer_device(u64 id);
+u64 importer_pattern(size_t offset, u32 seed);
+
+/**
+ * struct importer_session - an open file
+ * @answer: what there is to read
+ * @buf: buffer it holds, or NULL
+ * @attachment: of the device to the buffer
+ * @sgt: the mapping, or NULL
+ * @dir: of the mapping
+ * @map: the kernel's mapping, if there is one
+ */
+struct importer_session {
+	struct answer answer;
+	struct dma_buf *buf;
+	struct dma_buf_attachment *attachment;
+	struct sg_table *sgt;
+	enum dma_data_direction dir;
+	struct iosys_map map;
+};
+
+/* heap_test_look.c */
+int importer_chunks(struct importer_session *session, const u64 *args);
+int importer_attributes(struct importer_session *session, const u64 *args);
+int importer_fill(struct importer_session *session, const u64 *args);
+int importer_check(struct importer_session *session, const u64 *args);
+int importer_user(struct importer_session *session, const u64 *args);
+
+/* heap_test_hold.c */
+int importer_import(struct importer_session *session, const u64 *args);
+int importer_map(struct importer_session *session, const u64 *args);
+int importer_unmap(struct importer_session *session, const u64 *args);
+int importer_drop(struct importer_session *session, const u64 *args);
+int importer_hold(struct importer_session *session, const u64 *args);
+int importer_release_map(struct importer_session *session, const u64 *args);
+int importer_dwrite(struct importer_session *session, const u64 *args);
+int importer_dread(struct importer_session *session, const u64 *args);
+
+/* heap_test_watch.c */
+void importer_start_counting(void);
+void importer_stop_counting(void);
+int importer_watch(struct importer_session *session, const u64 *args);
+int importer_count(struct importer_session *session, const u64 *args);
+int importer_counted(struct importer_session *session, const u64 *args);
+s64 importer_maintained(void);
+
+/* heap_test_timing.c */
+int importer_time(struct importer_session *session, const u64 *args);
 
 /* Only where this kernel's heaps are those that belong to the importer */
 #if IS_REACHABLE(CONFIG_DMABUF_HEAPS_BUFFER)

@@ -4,15 +4,11 @@
  */
 
 #include <linux/align.h>
-#include <linux/atomic.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
-#include <linux/kprobes.h>
 #include <linux/ktime.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -52,77 +48,9 @@ struct timing {
 	struct sg_table *sgt[MAX_IMPORTERS];
 };
 
-static atomic64_t maintained_bytes;
-
-#if defined(CONFIG_ARM64) && defined(CONFIG_KPROBES)
-static int maintains(struct kprobe *probe, struct pt_regs *regs)
-{
-	atomic64_add(regs_get_kernel_argument(regs, 1), &maintained_bytes);
-
-	return 0;
-}
-
-/* After a device that has only read, there is nothing to do */
-static int maintains_for_cpu(struct kprobe *probe, struct pt_regs *regs)
-{
-	if (regs_get_kernel_argument(regs, 2) != DMA_TO_DEVICE)
-		maintains(probe, regs);
-
-	return 0;
-}
-
-static struct kprobe maintenance[] = {
-	{
-		.symbol_name = "arch_sync_dma_for_device",
-		.pre_handler = maintains,
-	}, {
-		.symbol_name = "arch_sync_dma_for_cpu",
-		.pre_handler = maintains_for_cpu,
-	},
-};
-
-static int counting_begins(void)
-{
-	int i, ret;
-
-	for (i = 0; i < ARRAY_SIZE(maintenance); i++) {
-		/* Both are as they were before the last use */
-		maintenance[i].addr = NULL;
-		maintenance[i].flags = 0;
-		ret = register_kprobe(&maintenance[i]);
-		if (ret)
-			goto undo;
-	}
-
-	return 0;
-
-undo:
-	while (i--)
-		unregister_kprobe(&maintenance[i]);
-	return ret;
-}
-
-static void counting_ends(void)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(maintenance); i++)
-		unregister_kprobe(&maintenance[i]);
-}
-#else
-static int counting_begins(void)
-{
-	return -EOPNOTSUPP;
-}
-
-static void counting_ends(void)
-{
-}
-#endif
-
 static u64 timing_now(struct timing *t)
 {
-	return t->bytes ? atomic64_read(&maintained_bytes) : ktime_get_ns();
+	return t->bytes ? importer_maintained() : ktime_get_ns();
 }
 
 static void phase_begins(struct timing *t)
@@ -304,36 +232,8 @@ static int tell_timing(struct answer *answer, struct timing *t)
 	return 0;
 }
 
-static int measure(struct timing *t)
-{
-	/* There is only one set of probes */
-	static DEFINE_MUTEX(counting);
-	int ret;
-
-	if (!t->bytes)
-		return timed_phases(t);
-
-	mutex_lock(&counting);
-	ret = counting_begins();
-	if (!ret) {
-		ret = timed_phases(t);
-		counting_ends();
-	}
-	mutex_unlock(&counting);
-
-	return ret;
-}
-
-/**
- * heap_test_time - measure what it costs to share a buffer
- * @answer: where the results go
- * @args: descriptor, number of devices, are these coherent?, bytes and not ns?
- *
- * Context: Process context, may sleep.
- *
- * Return: 0 or a negative error code.
- */
-int heap_test_time(struct answer *answer, const u64 *args)
+/* Arguments: descriptor, number of devices, are these coherent?, bytes and not ns? */
+int importer_time(struct importer_session *session, const u64 *args)
 {
 	unsigned int importers = args[1];
 	struct timing *t;
@@ -341,6 +241,8 @@ int heap_test_time(struct answer *answer, const u64 *args)
 
 	if (!importers || importers > MAX_IMPORTERS)
 		return -EINVAL;
+	if (args[3] && importer_maintained() < 0)
+		return -EOPNOTSUPP;
 
 	t = kzalloc(sizeof(*t), GFP_KERNEL);
 	if (!t)
@@ -355,7 +257,7 @@ int heap_test_time(struct answer *answer, const u64 *args)
 
 	ret = add_importers(t, importers, args[2]);
 	if (!ret) {
-		ret = measure(t) ?: tell_timing(answer, t);
+		ret = timed_phases(t) ?: tell_timing(&session->answer, t);
 		remove_importers(t);
 	}
 	dma_buf_put(t->buf);
