@@ -95,6 +95,11 @@ static void cma_test_put_all(void *data)
 		cma_test_put(ctx, chunk);
 }
 
+static struct cma_chunk *cma_test_first(struct cma_test *ctx)
+{
+	return list_first_entry(&ctx->chunks, struct cma_chunk, in_test);
+}
+
 static void cma_test_fill(struct cma_test *ctx)
 {
 	unsigned long count;
@@ -103,11 +108,7 @@ static void cma_test_fill(struct cma_test *ctx)
 		while (cma_test_get(ctx, count))
 			;
 	KUNIT_ASSERT_FALSE(ctx->test, list_empty(&ctx->chunks));
-}
-
-static struct cma_chunk *cma_test_first(struct cma_test *ctx)
-{
-	return list_first_entry(&ctx->chunks, struct cma_chunk, in_test);
+	KUNIT_ASSERT_EQ(ctx->test, cma_test_first(ctx)->count, CHUNK);
 }
 
 static int cma_test_shortage(struct notifier_block *nb, unsigned long action,
@@ -182,7 +183,7 @@ static void cma_test_exit(struct kunit *test)
 }
 
 /* As long as there is room nobody is bothered */
-static void cma_test_room(struct kunit *test)
+static void cma_test_room_calls_nobody(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
@@ -193,7 +194,7 @@ static void cma_test_room(struct kunit *test)
 }
 
 /* Nor if nobody can help */
-static void cma_test_too_large(struct kunit *test)
+static void cma_test_larger_than_area_calls_nobody(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
@@ -203,7 +204,7 @@ static void cma_test_too_large(struct kunit *test)
 }
 
 /* The area is full, and nobody has anything of it: each is asked once */
-static void cma_test_full(struct kunit *test)
+static void cma_test_full_area_calls_once(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
@@ -216,7 +217,7 @@ static void cma_test_full(struct kunit *test)
 }
 
 /* Who releases something makes the allocation succeed */
-static void cma_test_released(struct kunit *test)
+static void cma_test_released_chunk_is_allocated(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 	unsigned long count;
@@ -235,7 +236,7 @@ static void cma_test_released(struct kunit *test)
 }
 
 /* If that was not enough, nobody is asked again and again */
-static void cma_test_not_enough(struct kunit *test)
+static void cma_test_too_little_released_fails(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 	unsigned long count;
@@ -252,7 +253,7 @@ static void cma_test_not_enough(struct kunit *test)
 }
 
 /* Also if there is always a little more */
-static void cma_test_never_enough(struct kunit *test)
+static void cma_test_search_ends_after_one_call(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
@@ -264,30 +265,36 @@ static void cma_test_never_enough(struct kunit *test)
 }
 
 /* Room that is not in one piece is none */
-static void cma_test_fragmented(struct kunit *test)
+static void cma_test_gaps_are_no_room(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
-	struct cma_chunk *chunk;
+	struct cma_chunk *chunk, *second, *third;
 	unsigned long count;
 
 	cma_test_fill(ctx);
 	chunk = cma_test_first(ctx);
 	count = chunk->count;
-	cma_test_put(ctx, list_next_entry(list_next_entry(chunk, in_test),
-					  in_test));
+	second = list_next_entry(chunk, in_test);
+	third = list_next_entry(second, in_test);
+	/* Side by side, or the test would be none */
+	KUNIT_ASSERT_EQ(test, page_to_pfn(second->page),
+			page_to_pfn(chunk->page) + count);
+	KUNIT_ASSERT_EQ(test, page_to_pfn(third->page),
+			page_to_pfn(second->page) + count);
+	cma_test_put(ctx, third);
 	cma_test_put(ctx, chunk);
 	cma_test_register(ctx);
 
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 2 * count));
 	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
 
-	/* Between the two there was one */
-	ctx->release = cma_test_first(ctx);
+	/* With the chunk between the two gaps, they are one */
+	ctx->release = second;
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, 3 * count));
 	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
 }
 
-static void cma_test_unregistered(struct kunit *test)
+static void cma_test_unregistered_is_not_called(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
@@ -300,14 +307,14 @@ static void cma_test_unregistered(struct kunit *test)
 }
 
 static struct kunit_case cma_test_cases[] = {
-	KUNIT_CASE(cma_test_room),
-	KUNIT_CASE(cma_test_too_large),
-	KUNIT_CASE(cma_test_full),
-	KUNIT_CASE(cma_test_released),
-	KUNIT_CASE(cma_test_not_enough),
-	KUNIT_CASE(cma_test_never_enough),
-	KUNIT_CASE(cma_test_fragmented),
-	KUNIT_CASE(cma_test_unregistered),
+	KUNIT_CASE(cma_test_room_calls_nobody),
+	KUNIT_CASE(cma_test_larger_than_area_calls_nobody),
+	KUNIT_CASE(cma_test_full_area_calls_once),
+	KUNIT_CASE(cma_test_released_chunk_is_allocated),
+	KUNIT_CASE(cma_test_too_little_released_fails),
+	KUNIT_CASE(cma_test_search_ends_after_one_call),
+	KUNIT_CASE(cma_test_gaps_are_no_room),
+	KUNIT_CASE(cma_test_unregistered_is_not_called),
 	{}
 };
 
