@@ -16,6 +16,7 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kdev_t.h>
 #include <linux/kernfs.h>
 #include <linux/kref.h>
@@ -32,6 +33,9 @@
 
 #define MAX_HEAPS	128
 #define NAME		"kunit-heap"
+
+/* What takes longer does not happen */
+#define PATIENCE	(60 * HZ)
 
 /**
  * struct mock_heap - private data of the mock heap
@@ -92,7 +96,7 @@ static unsigned int heap_refs(struct dma_heap *heap)
 }
 
 /* A heap is found by its name, which stays what it was */
-static void dma_heap_test_add_find(struct kunit *test)
+static void dma_heap_test_heap_is_found_by_its_name(struct kunit *test)
 {
 	char name[] = NAME;
 	struct dma_heap *heap, *found;
@@ -111,7 +115,7 @@ static void dma_heap_test_add_find(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
 }
 
-static void dma_heap_test_find_unknown(struct kunit *test)
+static void dma_heap_test_unknown_name_finds_nothing(struct kunit *test)
 {
 	mock_heap_add(test, NAME);
 
@@ -120,7 +124,7 @@ static void dma_heap_test_find_unknown(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_heap_find(""));
 }
 
-static void dma_heap_test_drvdata(struct kunit *test)
+static void dma_heap_test_drvdata_is_per_heap(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
 	struct dma_heap *other;
@@ -147,7 +151,7 @@ static struct attribute *mock_attrs[] = {
 ATTRIBUTE_GROUPS(mock);
 
 /* In two steps: it has all but a name to be found by after the first */
-static void dma_heap_test_create_register(struct kunit *test)
+static void dma_heap_test_created_heap_is_hidden_until_registered(struct kunit *test)
 {
 	const struct dma_heap_export_info exp_info = {
 		.name = NAME,
@@ -180,7 +184,7 @@ static void dma_heap_test_create_register(struct kunit *test)
 }
 
 /* What cannot be registered stays the caller's, who may drop it */
-static void dma_heap_test_create_destroy(struct kunit *test)
+static void dma_heap_test_failed_register_leaves_heap_to_caller(struct kunit *test)
 {
 	const struct dma_heap_export_info exp_info = {
 		.name = NAME,
@@ -208,7 +212,7 @@ static void dma_heap_test_create_destroy(struct kunit *test)
 }
 
 /* Caches are maintained on this device, wherever the memory is */
-static void dma_heap_test_dev(struct kunit *test)
+static void dma_heap_test_device_reaches_64_bits(struct kunit *test)
 {
 	struct device *dev = dma_heap_get_dev(mock_heap_add(test, NAME));
 
@@ -221,7 +225,7 @@ static void dma_heap_test_dev(struct kunit *test)
 }
 
 /* The first heap of a name stays, and stays usable */
-static void dma_heap_test_clash(struct kunit *test)
+static void dma_heap_test_name_clash_keeps_first_heap(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
 	struct dma_heap *other, *found;
@@ -267,7 +271,7 @@ static const struct dma_heap_name_case {
 
 KUNIT_ARRAY_PARAM_DESC(dma_heap_name, dma_heap_name_cases, desc);
 
-static void dma_heap_test_name(struct kunit *test)
+static void dma_heap_test_only_valid_names_are_accepted(struct kunit *test)
 {
 	const struct dma_heap_name_case *param = test->param_value;
 	struct dma_heap *heap, *found;
@@ -283,7 +287,7 @@ static void dma_heap_test_name(struct kunit *test)
 	dma_heap_put(found);
 }
 
-static void dma_heap_test_ops(struct kunit *test)
+static void dma_heap_test_heap_must_allocate(struct kunit *test)
 {
 	static const struct dma_heap_ops no_allocate;
 	struct dma_heap *heap;
@@ -331,7 +335,7 @@ static struct dma_heap *add_numbered(struct kunit *test, unsigned int n)
 	return heap_test_try_add(test, name, &mock_heap_ops, NULL);
 }
 
-static void dma_heap_test_full(struct kunit *test)
+static void dma_heap_test_minors_run_out_and_come_back(struct kunit *test)
 {
 	struct dma_heap *first = mock_heap_add(test, NAME);
 	unsigned int present = count_heaps(test, first);
@@ -395,7 +399,7 @@ static bool try_add(struct kunit *test, void *data, bool *taken)
 }
 
 /* All allocations on the way to a heap fail once, and nothing of it is left */
-static void dma_heap_test_add_faults(struct kunit *test)
+static void dma_heap_test_failed_add_leaves_nothing(struct kunit *test)
 {
 	struct without_heap without = {};
 	struct dma_heap *heap;
@@ -411,7 +415,7 @@ static void dma_heap_test_add_faults(struct kunit *test)
 	heap_test_sweep_faults(test, try_add, &without, 4);
 }
 
-static void dma_heap_test_refs(struct kunit *test)
+static void dma_heap_test_find_takes_a_reference(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
 	unsigned int refs = heap_refs(heap);
@@ -428,38 +432,38 @@ static void dma_heap_test_refs(struct kunit *test)
 }
 
 static void (*heap_release)(struct device *dev);
-static unsigned int heap_releases;
+static DECLARE_COMPLETION(heap_released);
 
-static void count_heap_release(struct device *dev)
+static void complete_heap_release(struct device *dev)
 {
-	heap_releases++;
 	heap_release(dev);
+	complete(&heap_released);
 }
 
 /* A heap somebody has found is there until put */
-static void dma_heap_test_outlive(struct kunit *test)
+static void dma_heap_test_found_heap_outlives_del(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
 	struct device *dev = dma_heap_get_dev(heap);
 
-	heap_releases = 0;
+	reinit_completion(&heap_released);
 	heap_release = dev->release;
 	KUNIT_ASSERT_NOT_NULL(test, heap_release);
-	dev->release = count_heap_release;
+	dev->release = complete_heap_release;
 
 	KUNIT_ASSERT_PTR_EQ(test, dma_heap_find(NAME), heap);
 	heap_test_del(test, heap);
 	KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
 
-	KUNIT_ASSERT_EQ(test, heap_releases, 0);
+	KUNIT_ASSERT_FALSE(test, completion_done(&heap_released));
 	KUNIT_EXPECT_EQ(test, heap_refs(heap), 1);
 	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), NAME);
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), test->priv);
 
 	dma_heap_put(heap);
 	/* CONFIG_DEBUG_KOBJECT_RELEASE puts it off */
-	if (!IS_ENABLED(CONFIG_DEBUG_KOBJECT_RELEASE))
-		KUNIT_EXPECT_EQ(test, heap_releases, 1);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&heap_released,
+							  PATIENCE), 0);
 }
 
 #define ADDERS		8
@@ -520,7 +524,7 @@ static void race_adders(struct kunit *test)
 	dma_heap_del(heap);
 }
 
-static void dma_heap_test_add_race(struct kunit *test)
+static void dma_heap_test_one_of_many_adders_wins(struct kunit *test)
 {
 	unsigned int i;
 
@@ -562,7 +566,7 @@ static const struct dma_heap_alloc_case {
 KUNIT_ARRAY_PARAM_DESC(dma_heap_alloc, dma_heap_alloc_cases, desc);
 
 /* Only what is right gets to the heap, and nothing of it changed on the way */
-static void dma_heap_test_alloc(struct kunit *test)
+static void dma_heap_test_only_valid_requests_reach_the_heap(struct kunit *test)
 {
 	const struct dma_heap_alloc_case *param = test->param_value;
 	struct dma_heap *heap = mock_heap_add(test, NAME);
@@ -610,7 +614,7 @@ static const struct dma_buf_ops mock_buf_ops = {
 };
 
 /* The buffer is the one the heap gave, and goes with its last reference */
-static void dma_heap_test_free(struct kunit *test)
+static void dma_heap_test_buffer_goes_with_its_last_reference(struct kunit *test)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
 	DECLARE_COMPLETION_ONSTACK(released);
@@ -637,27 +641,29 @@ static void dma_heap_test_free(struct kunit *test)
 	/* A kernel thread's last reference is dropped by a worker */
 	dma_heap_buffer_free(mock->ret);
 	flush_delayed_fput();
-	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&released, 10 * HZ),
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&released, PATIENCE),
 			0);
 }
 
 static struct kunit_case dma_heap_test_cases[] = {
-	KUNIT_CASE(dma_heap_test_add_find),
-	KUNIT_CASE(dma_heap_test_find_unknown),
-	KUNIT_CASE(dma_heap_test_drvdata),
-	KUNIT_CASE(dma_heap_test_create_register),
-	KUNIT_CASE(dma_heap_test_create_destroy),
-	KUNIT_CASE(dma_heap_test_dev),
-	KUNIT_CASE(dma_heap_test_clash),
-	KUNIT_CASE_PARAM(dma_heap_test_name, dma_heap_name_gen_params),
-	KUNIT_CASE(dma_heap_test_ops),
-	KUNIT_CASE(dma_heap_test_full),
-	KUNIT_CASE(dma_heap_test_add_faults),
-	KUNIT_CASE(dma_heap_test_refs),
-	KUNIT_CASE(dma_heap_test_outlive),
-	KUNIT_CASE(dma_heap_test_add_race),
-	KUNIT_CASE_PARAM(dma_heap_test_alloc, dma_heap_alloc_gen_params),
-	KUNIT_CASE(dma_heap_test_free),
+	KUNIT_CASE(dma_heap_test_heap_is_found_by_its_name),
+	KUNIT_CASE(dma_heap_test_unknown_name_finds_nothing),
+	KUNIT_CASE(dma_heap_test_drvdata_is_per_heap),
+	KUNIT_CASE(dma_heap_test_created_heap_is_hidden_until_registered),
+	KUNIT_CASE(dma_heap_test_failed_register_leaves_heap_to_caller),
+	KUNIT_CASE(dma_heap_test_device_reaches_64_bits),
+	KUNIT_CASE(dma_heap_test_name_clash_keeps_first_heap),
+	KUNIT_CASE_PARAM(dma_heap_test_only_valid_names_are_accepted,
+			 dma_heap_name_gen_params),
+	KUNIT_CASE(dma_heap_test_heap_must_allocate),
+	KUNIT_CASE(dma_heap_test_minors_run_out_and_come_back),
+	KUNIT_CASE(dma_heap_test_failed_add_leaves_nothing),
+	KUNIT_CASE(dma_heap_test_find_takes_a_reference),
+	KUNIT_CASE(dma_heap_test_found_heap_outlives_del),
+	KUNIT_CASE(dma_heap_test_one_of_many_adders_wins),
+	KUNIT_CASE_PARAM(dma_heap_test_only_valid_requests_reach_the_heap,
+			 dma_heap_alloc_gen_params),
+	KUNIT_CASE(dma_heap_test_buffer_goes_with_its_last_reference),
 	{}
 };
 

@@ -577,7 +577,7 @@ static void cache_test(struct kunit *test)
 }
 
 /* What a bouncing device cannot map at once it gets in pieces */
-static void cache_test_pieces(struct kunit *test)
+static void cache_test_large_chunk_is_bounced_in_pieces(struct kunit *test)
 {
 	struct heap_cache *cache = test->priv;
 	struct heap_cache_user *user = &cache->users[HEAP_CACHE_BOUNCING];
@@ -609,20 +609,20 @@ static void cache_test_pieces(struct kunit *test)
 	heap_cache_free(cache);
 }
 
-#define CACHE_CASES(_name) { \
+#define CACHE_CASES(_rows, _claim) { \
 	.run_case = cache_test, \
-	.name = "cache_test_" #_name, \
-	.generate_params = _name##_gen_params, \
+	.name = "cache_test_" #_claim, \
+	.generate_params = _rows##_gen_params, \
 	.module_name = KBUILD_MODNAME, \
 }
 
 static struct kunit_case cache_test_cases[] = {
-	CACHE_CASES(dirty),
-	CACHE_CASES(stale),
-	CACHE_CASES(partial),
-	CACHE_CASES(mixed),
-	CACHE_CASES(bounce),
-	KUNIT_CASE(cache_test_pieces),
+	CACHE_CASES(dirty, dirty_lines_are_written_back),
+	CACHE_CASES(stale, stale_lines_are_dropped),
+	CACHE_CASES(partial, part_of_buffer_is_maintained_alone),
+	CACHE_CASES(mixed, devices_of_both_kinds_see_each_other),
+	CACHE_CASES(bounce, copies_follow_accesses),
+	KUNIT_CASE(cache_test_large_chunk_is_bounced_in_pieces),
 	{}
 };
 
