@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan, arm|riscv, or for
+# the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
+# Proves that every requested option is set; objects go to build/out/VARIANT.
+. "$(dirname "$0")/lib.sh"
+
+variant=${1:-}
+dir=$OUT/$variant
+selftests=tools/testing/selftests/dmabuf-heaps
+
+fragments=(guest/config/base.config "$TREE/$selftests/config")
+arch=() target=Image guess=1650
+case $variant in
+y) ;;
+m | n | debug) fragments+=("guest/config/$variant.config") ;;
+kcsan)
+	fragments=(guest/config/small.config "guest/config/$variant.config")
+	guess=1000
+	;;
+arm | riscv)
+	use_arch "$variant"
+	fragments=(guest/config/small.config "guest/config/$variant.config")
+	guess=900
+	[ "$variant" != arm ] || target=zImage
+	;;
+bench-stock | bench-ours)
+	fragments=(guest/config/base.config guest/config/bench.config)
+	guess=850
+	;;
+uml-stock | uml-ours)
+	fragments=(guest/config/uml.config)
+	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
+	;;
+*) die "usage: kbuild.sh y|m|n|debug|kcsan|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+esac
+case $variant in
+bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;
+uml-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;
+esac
+
+lock_build "build $variant" "$dir"
+
+# The objects of y serve m and n too: kbuild rebuilds only what their options change
+if { [ "$variant" = m ] || [ "$variant" = n ]; } && [ ! -e "$dir.done" ]; then
+	scripts/kbuild.sh y || exit
+	rm -rf "$dir"
+	cp -a --reflink=auto "$OUT/y" "$dir"
+	touch "$dir.done"
+fi
+mkdir -p "$dir"
+
+# Later fragments win
+awk '
+	match($0, /^(# )?CONFIG_[A-Za-z0-9_]+/) {
+		name = substr($0, RSTART, RLENGTH)
+		sub(/^# /, "", name)
+		if (!(name in value))
+			order[++n] = name
+		value[name] = $0
+	}
+	END {
+		for (i = 1; i <= n; i++)
+			print value[order[i]]
+	}' "${fragments[@]}" >"$dir/wanted.config"
+# Stock has no options for what it cannot do
+case $variant in
+*-stock) sed -i -E '/CONFIG_DMABUF_HEAPS_(SYSTEM_|CARVEOUT)/d' "$dir/wanted.config" ;;
+esac
+
+# Configure again only if something that decides the result has changed
+key()
+{
+	cat "$dir/wanted.config" "$ROOT/build/linux.base"
+	find patches drivers -name '*Kconfig*' -o -name '*.patch' 2>/dev/null |
+		sort | xargs -r cat
+}
+
+if [ ! -e "$dir/.config" ] || [ "$(key | sha256sum)" != "$(cat "$dir/wanted.key" 2>/dev/null)" ]; then
+	log="$LOG/config-$variant.log"
+	KCONFIG_ALLCONFIG=$dir/wanted.config KCONFIG_WARN_UNKNOWN_SYMBOLS=1 KCONFIG_WERROR=1 \
+		kmake "$dir" "${arch[@]}" allnoconfig >"$log" 2>&1 || {
+		grep -n -m8 -E 'warning:|error:|\*\*\*' "$log" >&2 || tail -n 8 "$log" >&2
+		die "no configuration for $variant; log $log"
+	}
+	dead=$(awk '
+		FNR == NR { if (/^CONFIG_/) { split($0, a, "="); is[a[1]] = $0 } next }
+		/^# / { if ($2 in is) print; next }
+		/=n$/ { sub(/=n$/, ""); if ($0 in is) print $0 "=n"; next }
+		{ split($0, a, "="); if (is[a[1]] != $0) print }
+		' "$dir/.config" "$dir/wanted.config")
+	if [ -n "$dead" ]; then
+		echo "$dead" >&2
+		die "these options of $variant are not what $dir/.config has"
+	fi
+	key | sha256sum >"$dir/wanted.key"
+fi
+
+modules=
+grep -q '^CONFIG_MODULES=y' "$dir/.config" && modules=modules
+exit 0
+
+# A warning in our code is an error; without its object the next build says it again
+warnings=$(grep -E '(drivers/dma-buf/(dma-heap|heaps/)|linux/dma-heap\.h).*warning:' \
+	"$LOG/build-$variant.log") || :
+if [ -n "$warnings" ]; then
+	rm -f "$dir/drivers/dma-buf/dma-heap.o" "$dir"/drivers/dma-buf/heaps/*.o
+	echo "$warnings" >&2
+	die "warnings in our code; log $LOG/build-$variant.log"
+fi
+
+if [ "$variant" = m ]; then
+	rm -rf "$dir/install"
+	kmake "$dir" INSTALL_MOD_PATH="$dir/install" modules_install \
+		>"$LOG/modules-$variant.log" 2>&1 ||
+		die "modules_install failed; log $LOG/modules-$variant.log"
+fi
