@@ -64,68 +64,80 @@ help:
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
 	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
 
-deps:
-	@scripts/deps.sh
+# $(call ready,NAME...): the packages of these targets and parts, and build/linux
+ready = @scripts/deps.sh $(1) && scripts/tree.sh
+# $(call parts,PART...): with all they need
+parts = $(call ready,$(1:series=series-build)) && scripts/check.sh $(1)
 
-tree: deps
-	@scripts/tree.sh
+tree:
+	$(call ready,tree)
 
-build: tree
+build:
+	$(call ready,y)
 	@scripts/selftests.sh
 	@scripts/kbuild.sh y
 
-demo: tree
-	@scripts/demo.sh build
-	@scripts/kbuild.sh y
+demo:
+	$(call ready,demo)
 	@scripts/demo.sh
 
-check: tree
-	@scripts/check.sh $(PARTS)
+check:
+	$(call parts,$(PARTS))
 
-check-all: tree
-	@scripts/check.sh $(PARTS) $(MORE)
+check-all:
+	$(call parts,$(PARTS) $(MORE))
 
 CHECKS := check-y check-m check-n check-cma check-pool check-swiotlb check-arm check-riscv \
 	check-demo check-kcsan
-$(CHECKS): check-%: tree
-	@scripts/check.sh $*
+$(CHECKS): check-%:
+	$(call parts,$*)
 
-check-debug: tree
-	@scripts/check.sh $(DEBUG)
+check-debug:
+	$(call parts,$(DEBUG))
 
-check-stress: tree
+check-stress:
+	$(call ready,$(patsubst series,series-build,$(or $(PART),$(PARTS))))
 	@scripts/stress.sh $(TIMES) $(or $(PART),$(PARTS))
 
 inventory:
 	@scripts/report --inventory $(INVENTORY) --update $(patsubst %,build/results/%.ktap,$(or $(PART),$(PARTS)))
 
-check-boards: tree
-	@scripts/check.sh $(BOARDS)
+check-boards:
+	$(call parts,$(BOARDS))
 
-kunit: tree
-	@scripts/check.sh kunit-uml kunit-arm64
+kunit:
+	$(call parts,kunit-uml kunit-arm64)
 
-kunit-uml kunit-arm64 kunit-kcsan lint tools harness: tree
-	@scripts/check.sh $@
+kunit-uml kunit-arm64 kunit-kcsan lint:
+	$(call parts,$@)
 
-series: tree
+# No kernel, so no tree
+tools harness:
+	@scripts/deps.sh $@ && scripts/check.sh $@
+
+series:
+	$(call ready,series)
 	@scripts/series.py
 
-selftest: tree
+selftest:
+	$(call ready,$(or $(PART),y))
 	@scripts/selftest.sh "$(T)" $(PART)
 
-bench: tree
+bench:
+	$(call ready,bench)
 	@scripts/bench.sh
 
-picture: tree
+picture:
+	$(call ready,picture)
 	@scripts/picture.sh
 
 shell: build
-	@if [ -d demo ]; then scripts/demo.sh build; fi
+	@scripts/demo.sh build
 	@scripts/bench.sh tool
 	@scripts/guest.sh shell y shell
 
-menuconfig: tree
+menuconfig:
+	$(call ready,menuconfig)
 	@scripts/menuconfig.sh
 
 clean:
@@ -134,6 +146,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help deps tree build demo check check-all $(CHECKS) check-debug check-boards check-stress inventory \
+.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-boards check-stress inventory \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness series selftest bench picture shell menuconfig \
 	clean mrproper

@@ -1,93 +1,186 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# See that all needed packages are there; install what is missing if allowed,
-# else print the command that does it and exit 2. Silent when there is nothing to do.
-# "deps.sh bench" sees to what only the benchmark needs, too.
+# See that the packages of targets and parts are there: deps.sh [--dry-run] NAME...
+# Says which packages are missing and what each is for, then installs them. If it may
+# not do that, it prints the command that does and exits with 2. Says nothing if
+# nothing is missing. --dry-run only says.
+# Exit 0: all is there; 2: something is missing.
 . "$(dirname "$0")/lib.sh"
 
-what=${1:-}
-# Of Debian's own Python
+# Where to look, other than in / (for deps-test.sh)
+SYSROOT=${DEPS_SYSROOT:-}
+# Debian's own Python
 PY=/usr/lib/python3/dist-packages
+host=$(uname -m)
 
-# command or file, package
-table()
+# os_release NAME: what this system says about itself; nothing if it does not
+os_release()
+{
+	(
+		unset "$1"
+		# shellcheck disable=SC1091
+		. "$SYSROOT/etc/os-release" && echo "${!1:-}"
+	) 2>/dev/null || :
+}
+
+# The emulator of riscv has had a package of its own since QEMU 9.1
+riscv_emulator()
+{
+	local version old=13
+
+	version=$(os_release VERSION_ID)
+	version=${version%%.*}
+	[ "$(os_release ID)" != ubuntu ] || old=25
+	case $version in
+	'' | *[!0-9]*) echo qemu-system-riscv ;;
+	*) [ "$version" -ge $old ] && echo qemu-system-riscv || echo qemu-system-misc ;;
+	esac
+}
+
+# What a target or a part consists of: packages and other names. The root
+# certificates, apt and gpg of a minimal system are left alone.
+contents()
+{
+	local guest="kernel arm64 qemu-system-arm busybox"
+	local suite="selftests $guest device-tree-compiler"
+
+	case $1 in
+	tree) echo git patch xz-utils linux-source-6.12 ;;
+	kernel) echo tree make gcc libc6-dev bc bison flex ;;
+	arm64) [ "$host" = aarch64 ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+	armhf) echo gcc-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
+	riscv64) echo gcc-riscv64-linux-gnu libc6-dev-riscv64-cross ;;
+	# One of the programs is for a machine of 32 bits
+	selftests) echo kernel arm64 armhf rsync ccache ;;
+
+	demo) echo kernel arm64 qemu-system-arm netpbm ;;
+	tools) echo make gcc libc6-dev python3 man-db util-linux ;;
+	series) echo tree python3 perl diffutils ;;
+	series-build) echo series kernel arm64 ccache ;;
+	harness) echo make gcc libc6-dev python3 git ;;
+	y | cma | pool | swiotlb | million | debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
+	m | board-* | kunit-arm64) echo "$suite" kmod ;;
+	n) echo kernel arm64 ccache ;;
+	arm) echo kernel armhf rsync ccache qemu-system-arm device-tree-compiler ;;
+	riscv) echo kernel riscv64 rsync ccache "$(riscv_emulator)" ;;
+	kunit-uml) echo kernel python3 ccache ;;
+	lint)
+		echo kernel arm64 armhf ccache perl python3 sparse clang lld llvm \
+			shellcheck pyflakes3 yamllint \
+			device-tree-compiler python3-attr python3-libfdt \
+			python3-pyrsistent python3-rfc3987 python3-ruamel.yaml
+		[ "$host" != x86_64 ] || echo libelf-dev
+		;;
+	bench) echo "$guest" ccache device-tree-compiler python3 gnuplot-nox ;;
+	picture) echo "$suite" python3 ;;
+	menuconfig) echo kernel arm64 libncurses-dev ;;
+	*) return 1 ;;
+	esac
+}
+
+# package, a command or a file of it, what it is for
+packages()
 {
 	cat <<-EOF
-	make make
-	gcc gcc
-	/usr/include/stdio.h libc6-dev
-	git git
-	perl perl
-	python3 python3
-	bc bc
-	bison bison
-	flex flex
-	patch patch
-	xz xz-utils
-	cpio cpio
-	rsync rsync
-	depmod kmod
-	cmp diffutils
-	ccache ccache
-	sparse sparse
-	clang clang
-	ld.lld lld
-	llvm-nm llvm
-	dtc device-tree-compiler
-	yamllint yamllint
-	shellcheck shellcheck
-	pyflakes3 pyflakes3
-	$PY/attr python3-attr
-	$PY/libfdt.py python3-libfdt
-	$PY/pyrsistent python3-pyrsistent
-	$PY/rfc3987.py python3-rfc3987
-	$PY/ruamel/yaml python3-ruamel.yaml
-	pnmtopng netpbm
-	man man-db
-	setpriv util-linux
-	/usr/include/openssl/ssl.h libssl-dev
-	/usr/include/libelf.h libelf-dev
-	/usr/include/ncurses.h libncurses-dev
-	qemu-system-aarch64 qemu-system-arm
-	arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
-	/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
-	riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
-	/usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
+	bc bc computes constants of the kernel
+	bison bison makes parsers for the kernel's build
+	ccache ccache keeps objects for the next build
+	clang clang compiles the driver a second time, to find warnings
+	device-tree-compiler dtc adds regions of memory to the device tree of a guest
+	diffutils cmp compares files
+	flex flex makes scanners for the kernel's build
+	gcc gcc compiles programs for this machine
+	gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc compiles the arm64 kernel and its programs
+	gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc compiles for arm, 32 bit
+	gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc compiles for riscv
+	git git tells which files are ours
+	gnuplot-nox gnuplot draws the plots of the benchmark
+	kmod depmod installs modules
+	libc6-dev /usr/include/stdio.h C library of this machine
+	libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h C library of arm64
+	libc6-dev-armhf-cross /usr/arm-linux-gnueabihf/include/stdio.h C library of arm, 32 bit
+	libc6-dev-riscv64-cross /usr/riscv64-linux-gnu/include/stdio.h C library of riscv
+	libelf-dev /usr/include/libelf.h for objtool, which x86-64 kernels need
+	libncurses-dev /usr/include/ncurses.h for the menus of menuconfig
+	linux-source-6.12 /usr/src/linux-source-6.12.tar.xz the kernel under our files
+	lld ld.lld links what clang compiles
+	llvm llvm-nm reads what clang compiles
+	make make runs builds
+	man-db man checks the manual of dmaheap
+	netpbm pnmtopng writes the picture of the demo
+	patch patch edits files of the kernel
+	perl perl runs checkpatch
+	pyflakes3 pyflakes3 finds mistakes in Python scripts
+	python3 python3 runs tests and scripts
+	python3-attr $PY/attr checks device tree bindings
+	python3-libfdt $PY/libfdt.py checks device tree bindings
+	python3-pyrsistent $PY/pyrsistent checks device tree bindings
+	python3-rfc3987 $PY/rfc3987.py checks device tree bindings
+	python3-ruamel.yaml $PY/ruamel/yaml checks device tree bindings
+	qemu-system-arm qemu-system-aarch64 emulates the arm64 and arm machines
+	qemu-system-misc qemu-system-riscv64 emulates the riscv machine
+	qemu-system-riscv qemu-system-riscv64 emulates the riscv machine
+	rsync rsync installs the selftests
+	shellcheck shellcheck finds mistakes in shell scripts
+	sparse sparse finds mistakes in the driver
+	util-linux setpriv runs tests as a user with few rights
+	xz-utils xz unpacks the kernel
+	yamllint yamllint checks device tree bindings
 	EOF
-	# The root certificates, apt and gpg of a minimal system are left alone
-	if [ "$(uname -m)" != aarch64 ]; then
-		echo aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-		echo /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
-	fi
-	# Debian 13 has a package of its own for it
-	if (. /etc/os-release && [ "${VERSION_ID:-13}" -ge 13 ]); then
-		echo qemu-system-riscv64 qemu-system-riscv
-	else
-		echo qemu-system-riscv64 qemu-system-misc
-	fi
-	[ "$what" != bench ] || echo gnuplot gnuplot-nox
-	[ -n "${KERNEL:-}" ] || echo /usr/src/linux-source-6.12.tar.xz linux-source-6.12
 }
 
+# expand NAME...: all packages that they consist of
+expand()
+{
+	local name parts
+
+	for name; do
+		if packages | grep -q "^$name "; then
+			echo "$name"
+		elif [ "$name" = busybox ]; then
+			echo busybox
+		else
+			parts=$(contents "$name") || die "no target, part or package is called '$name'"
+			# shellcheck disable=SC2086
+			expand $parts
+		fi
+	done
+}
+
+is_there()
+{
+	local dir
+
+	case $1 in
+	/*) [ -e "$SYSROOT$1" ] ;;
+	*)
+		[ -n "$SYSROOT" ] || { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; return; }
+		for dir in usr/local/bin usr/bin usr/sbin bin sbin; do
+			[ ! -x "$SYSROOT/$dir/$1" ] || return 0
+		done
+		return 1
+		;;
+	esac
+}
+
+# missing PACKAGE...: those that are not there, each with what it is for
 missing()
 {
-	local thing package
+	local package thing why
 
-	table | while read -r thing package; do
-		case $thing in
-		/*) [ -e "$thing" ] ;;
-		*) PATH=$PATH:/usr/sbin:/sbin command -v "$thing" ;;
-		esac >/dev/null || echo "$package"
-	done | sort -u | tr '\n' ' '
+	packages | while read -r package thing why; do
+		case " $* " in *" $package "*) ;; *) continue ;; esac
+		[ "$package" != linux-source-6.12 ] || [ -z "${KERNEL:-}" ] || continue
+		is_there "$thing" || echo "$package $why"
+	done
 }
 
-# install SUDO PACKAGES...
+# install SUDO PACKAGE...
 install()
 {
 	local sudo=$1
 	shift
 
-	say deps "installing $*"
 	{
 		$sudo apt-get -q update &&
 			$sudo env DEBIAN_FRONTEND=noninteractive \
@@ -98,20 +191,41 @@ install()
 	}
 }
 
-list=$(missing)
+dry=
+if [ "${1:-}" = --dry-run ]; then
+	dry=1
+	shift
+fi
+[ $# -gt 0 ] || die "usage: deps.sh [--dry-run] NAME..., a target or a part of the check"
+wanted=$(expand "$@") || exit 2
+# shellcheck disable=SC2086
+list=$(missing $wanted)
 if [ -n "$list" ]; then
-	command -v apt-get >/dev/null || die "missing Debian packages: $list"
+	names=$(cut -d' ' -f1 <<<"$list" | tr '\n' ' ')
+	names=${names% }
+	echo "[deps] missing for $*:"
+	while read -r package why; do
+		printf '  %-24s %s\n' "$package" "$why"
+	done <<<"$list"
+	[ -z "$dry" ] || exit 2
+	if [[ " $names " == *" linux-source-6.12 "* ]] && [ "$(os_release ID)" = ubuntu ]; then
+		die "Ubuntu has no package linux-source-6.12: give KERNEL=dir, a pristine 6.12.y tree"
+	fi
+	command -v apt-get >/dev/null || die "no apt-get to install them with"
 	# shellcheck disable=SC2086
 	if [ "$(id -u)" = 0 ]; then
-		install '' $list
+		say deps "installing them"
+		install '' $names
 	elif sudo -n true 2>/dev/null; then
-		install 'sudo -n' $list
+		say deps "installing them with sudo"
+		install 'sudo -n' $names
 	else
-		echo "packages are missing; install them with" >&2
-		echo "  sudo apt-get install --no-install-recommends $list" >&2
+		echo "install them with" >&2
+		echo "  sudo apt-get install --no-install-recommends $names" >&2
 		exit 2
 	fi
-	list=$(missing)
+	# shellcheck disable=SC2086
+	list=$(missing $wanted)
 	[ -z "$list" ] || die "still missing after the installation: $list"
 fi
-scripts/busybox.sh
+[ -n "$dry" ] || [[ $'\n'$wanted$'\n' != *$'\n'busybox$'\n'* ]] || scripts/busybox.sh
