@@ -3,6 +3,9 @@
  * Linked with dmaheap for its tests (ld --wrap): a heap's node is a file that
  * holds the errno which allocations give, tracefs fills new directories, and a
  * trace_pipe that is a FIFO never runs dry as long as somebody has it to write to.
+ *
+ * FAKE_PAUSE is a command that runs instead of a pause. FAKE_OPEN is "N COMMAND": the
+ * command runs once, right before the file or directory number N is opened.
  */
 #define _GNU_SOURCE
 #include "fake.h"
@@ -77,6 +80,40 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 	       is_fifo(fd))
 		poll(&in, 1, -1);
 	return got;
+}
+
+static void before_opening(void)
+{
+	static int opened;
+	const char *fake = getenv("FAKE_OPEN");
+	int number, at;
+
+	if (fake && sscanf(fake, "%d %n", &number, &at) == 1 &&
+	    ++opened == number && system(fake + at))
+		abort();
+}
+
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+	before_opening();
+	return __real_fopen64(path, mode);
+}
+
+DIR *__wrap_opendir(const char *path)
+{
+	before_opening();
+	return __real_opendir(path);
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	const char *fake = getenv("FAKE_PAUSE");
+
+	if (!fake)
+		return __real_nanosleep(time, left);
+	if (system(fake))
+		abort();
+	return 0;
 }
 
 static int run(const char *format, const char *path)

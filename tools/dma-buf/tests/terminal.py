@@ -15,6 +15,8 @@ import struct
 import termios
 import time
 
+# Not of the program: all before it has come
+MARK = b'\x05'
 SEQUENCE = re.compile(r'\x1b\[(\??)([0-9;]*)([A-Za-z])')
 
 
@@ -117,6 +119,7 @@ class Terminal:
         self.screen = Screen(rows, columns)
         self.output = b''
         self.status = None
+        self.marks = False
         self.master, self.slave = pty.openpty()
         self.set_size(rows, columns)
         self.modes = termios.tcgetattr(self.slave)
@@ -148,7 +151,9 @@ class Terminal:
                 os.read(ready, 1)
                 if not jobs:
                     self.lead_session()
-                signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+                # In the background, interrupts are ignored
+                for number in (signal.SIGTTOU, signal.SIGINT, signal.SIGQUIT):
+                    signal.signal(number, signal.SIG_DFL)
                 for fd in range(3):
                     os.dup2(self.slave, fd)
                 os.execvpe(command[0], command, env)
@@ -197,6 +202,8 @@ class Terminal:
                 return False
             if select.select([self.master], [], [], min(left, 0.05))[0]:
                 data = os.read(self.master, 65536)
+                self.marks = MARK in data
+                data = data.replace(MARK, b'')
                 self.output += data
                 self.screen.feed(data)
             else:
@@ -221,7 +228,15 @@ class Terminal:
         return self.wait(lambda: self.status is not None)
 
     def drain(self):
-        self.wait(lambda: False, 0.3)
+        """Take what a program has written that has ended, or stopped."""
+        os.write(self.slave, MARK)
+        return self.wait(lambda: self.marks)
+
+    def draws(self, count=1):
+        """Until so many screens more have been drawn from begin to end."""
+        seen = len(self.output)
+        frame = re.compile(rb'\x1b\[H.*?\x1b\[J', re.DOTALL)
+        return self.wait(lambda: len(frame.findall(self.output, seen)) >= count)
 
     def stops(self):
         """Once for each time that it stops."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""dmaheap top in a terminal: top.py CASE DMAHEAP ROOT"""
+"""dmaheap top in a terminal: top.py CASE DMAHEAP ROOT; --list: the cases"""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def need(what, message):
 
 def after(t):
     """What must be true when the program has gone, or stopped."""
-    t.drain()
+    need(t.drain(), 'its output does not end')
     need(t.screen.plain(), 'the screen is not what it was')
     need(t.restored(), 'the modes of the terminal are not what they were')
 
@@ -97,7 +97,7 @@ def stop_alone():
         need(t.wait(lambda: b'\x1b[?1049l' in t.output[seen:]), 'it does not leave')
         need(t.wait(lambda: t.screen.alternate), 'it does not come back')
         need(t.shows('PID'), 'it does not draw again')
-        t.drain()
+        need(t.draws(2), 'it does not go on')
         need(t.screen.alternate and not t.screen.cursor, 'it is not there to stay')
         need(not t.restored(), 'keys do not come at once any more')
         need(not t.stopped, 'the kernel stops it')
@@ -127,11 +127,10 @@ def hang_up():
     os.close(t.slave)
     os.close(t.master)
     os.waitpid(t.shell, 0)
-    for _ in range(100):
-        if not runs(t.pid):
-            return
-        time.sleep(0.1)
-    need(False, 'it does not end')
+    limit = time.monotonic() + 30
+    while runs(t.pid):
+        need(time.monotonic() < limit, 'it does not end')
+        time.sleep(0.02)
 
 
 def resize():
@@ -148,8 +147,7 @@ def resize():
 
 
 def resize_at_once():
-    t = begin(arguments=('-d', '60'))
-    t.drain()
+    t = begin(arguments=('-d', '86400'))
     t.resize(30, 120)
     need(t.wait(lambda: t.screen.cells[5][119][0] != ' '), 'it does not draw at once')
     t.key('q')
@@ -158,7 +156,7 @@ def resize_at_once():
 
 def wide():
     t = begin(rows=50, columns=200)
-    t.drain()
+    need(t.draws(), 'it does not go on')
     for row in t.screen.cells[3:6]:
         need(''.join(c for c, _ in row).rstrip()[-1] in '0123456789.-', 'no hit rate')
         need(row[199][0] != ' ', 'the line does not end at the edge')
@@ -210,13 +208,24 @@ def dumb():
 
 
 CASES = {
-    'quit': quit_by_key, 'int': by_signal(signal.SIGINT),
-    'term': by_signal(signal.SIGTERM), 'quit-signal': by_signal(signal.SIGQUIT),
-    'interrupt-key': interrupt_key, 'stop': stop_and_go,
-    'stop-alone': stop_alone, 'hard-stop': hard_stop,
-    'iterations': iterations, 'hang-up': hang_up, 'resize': resize,
-    'resize-now': resize_at_once, 'wide': wide,
-    'blocks': blocks, 'fine-end': fine_end, 'ascii': ascii_only, 'no-keys': no_keys, 'dumb': dumb,
+    'keys_q_end_it': quit_by_key,
+    'sigint_restores_the_screen': by_signal(signal.SIGINT),
+    'sigterm_restores_the_screen': by_signal(signal.SIGTERM),
+    'sigquit_restores_the_screen': by_signal(signal.SIGQUIT),
+    'ctrl_c_ends_it': interrupt_key,
+    'ctrl_z_stops_and_fg_draws_again': stop_and_go,
+    'ctrl_z_without_a_shell_does_not_stop': stop_alone,
+    'sigcont_draws_again': hard_stop,
+    'iterations_are_counted': iterations,
+    'hang_up_ends_it': hang_up,
+    'every_size_is_filled': resize,
+    'new_size_is_drawn_at_once': resize_at_once,
+    'wide_lines_end_at_the_edge': wide,
+    'bars_are_blocks_in_colours': blocks,
+    'bar_of_clean_memory_has_no_other_colour': fine_end,
+    'plain_terminal_gets_ascii': ascii_only,
+    'end_of_input_is_no_key': no_keys,
+    'dumb_terminal_is_refused': dumb,
 }
 
 if __name__ == '__main__':
