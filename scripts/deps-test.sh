@@ -17,7 +17,7 @@ program() { printf '#!/bin/sh\n%s\n' "$2" >"$dir/bin/$1"; chmod 755 "$dir/bin/$1
 # A Debian 12 on x86-64 with nothing installed, for a user who may not install
 fresh()
 {
-	rm -rf "$dir/bin" "$sys" "$dir/apt"
+	rm -rf "${dir:?}/bin" "$sys" "$dir/apt"
 	mkdir -p "$dir/bin" "$sys/etc" "$sys/usr/bin"
 	machine x86_64
 	release 'ID=debian' 'VERSION_ID="12"'

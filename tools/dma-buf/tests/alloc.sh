@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # dmaheap alloc and bench
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 alloc_prints_a_line_per_buffer()
 {
@@ -75,7 +75,7 @@ alloc_holds_buffers()
 	: >"$out"
 	"$DMAHEAP" --root "$root" alloc system 4k -n 3 --hold 1h >"$out" 2>"$err" &
 	until_true lines "$out" 4
-	[ "$(ls -l /proc/$!/fd | grep -c memfd:buffer)" = 3 ] ||
+	[ "$(find /proc/$!/fd -lname '/memfd:buffer*' | wc -l)" = 3 ] ||
 		problem "not three buffers are open"
 	kill $!
 	ends $!

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Arguments, help, the manual, the udev rule.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 refuses()
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Files that stand in for the kernel's, below $root.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # heap NAME FILE=VALUE...
 heap()

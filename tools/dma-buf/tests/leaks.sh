@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # dmaheap leaks
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 leaks_shows_old_unused_buffers()
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run dmaheap in a test, and look at what it said.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # Run dmaheap; what it said is in $out and $err, its exit status in $status
 dmaheap()

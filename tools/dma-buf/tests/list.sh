@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # dmaheap list
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 list_shows_sizes_in_columns()
 {

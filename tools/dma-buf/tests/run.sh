@@ -51,6 +51,7 @@ tests() { all+=("$@"); }
 root=$work/files
 make_files
 for file in args list leaks top alloc trace; do
+	# shellcheck disable=SC1090
 	. "$here/$file.sh"
 done
 
@@ -59,7 +60,7 @@ done
 run()
 {
 	dir=$work/$1
-	root=$dir/root out=$dir/out err=$dir/err bad= skip= status=
+	root=$dir/root out=$dir/out err=$dir/err bad='' skip='' status=''
 	mkdir "$dir"
 	chmod 755 "$dir"
 	fresh

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # dmaheap top
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 top_prints_tables_in_batch_mode()
 {

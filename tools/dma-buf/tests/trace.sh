@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # dmaheap trace
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 tracing=sys/kernel/tracing
 no_instance() { [ -z "$(ls "$root/$tracing/instances")" ] || problem "an instance is left"; }
