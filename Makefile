@@ -47,7 +47,7 @@ help:
 	@echo '  bench       stock heaps and ours, measured and compared; QUICK=1: the short version'
 	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, bindings, include rules'
 	@echo '  series      write the patches for git am, prove that they equal build/linux'
-	@echo '  shell       a guest with a shell, dmaheap, /selftests, /demo, /bench/dmaheap-bench'
+	@echo '  shell       a guest with a shell, dmaheap, /selftests, /bench/dmaheap-bench'
 	@echo '  picture     draw the picture of dmaheap top in the README anew, of a run in the guest'
 	@echo '  tree        build/linux: pristine 6.12.y with our files over it'
 	@echo '  build       the guest kernel and the selftests'
@@ -132,7 +132,6 @@ picture:
 	@scripts/picture.sh
 
 shell: build
-	@scripts/demo.sh build
 	@scripts/bench.sh tool
 	@scripts/guest.sh shell y shell
 

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report.h"
+
+#define CLAIMS	8
 
 /* A macro, so that the compiler checks the format. */
 #define row(group, label, ...)					\
@@ -67,6 +70,36 @@ static void print_memory(const struct report *r)
 	}
 	row("memory", "while streaming", "%lu buffers, %lu bytes", r->peak_buffers, r->peak_bytes);
 	row("", "left at the end", "%lu buffers", r->left);
+}
+
+/* Claims in the order of the table. A check that compared nothing proves nothing. */
+unsigned int report_ktap(const struct report *r)
+{
+	const unsigned long page = sysconf(_SC_PAGESIZE);
+	const unsigned long bytes = (r->cam.size + page - 1) / page * page * r->buffers;
+	const struct {
+		const char *claim;
+		int ok;
+	} claims[CLAIMS] = {
+		{ "all_frames_arrive", r->frames == r->frames_wanted },
+		{ "both_processes_read_the_same", !r->cpu_differs },
+		{ "heap_and_drm_read_the_same", !r->drm_differs },
+		{ "next_frame_is_another", !r->repeated && r->frames > 1 + r->doubled },
+		{ "every_frame_has_colour_bars", !r->no_picture },
+		{ "only_our_buffers_exist", !r->usage_error && r->peak_buffers == r->buffers &&
+					    r->peak_bytes == bytes },
+		{ "no_buffer_is_left", !r->usage_error && !r->left },
+		{ "picture_goes_to_the_host", r->to_host },
+	};
+	unsigned int i, failed = 0;
+
+	printf("TAP version 13\n1..%u\n", CLAIMS);
+	for (i = 0; i < CLAIMS; i++) {
+		printf("%sok %u %s\n", claims[i].ok ? "" : "not ", i + 1, claims[i].claim);
+		failed += !claims[i].ok;
+	}
+
+	return failed;
 }
 
 void report_print(struct report *r)

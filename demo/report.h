@@ -18,6 +18,7 @@ struct report {
 	__u64 alloc_ns[DEMO_MAX_BUFFERS];
 
 	struct camera cam;
+	unsigned int frames_wanted;
 	unsigned int frames;
 	unsigned int skipped;		/* frame numbers the camera left out */
 	unsigned int doubled;		/* frames with the number of the one before */
@@ -41,5 +42,8 @@ struct report {
 };
 
 void report_print(struct report *r);
+
+/* The same as KTAP: one result for each claim; how many are not true. */
+unsigned int report_ktap(const struct report *r);
 
 #endif

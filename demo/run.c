@@ -38,6 +38,7 @@ struct demo {
 	unsigned int rate;
 	unsigned int frames;
 	unsigned int buffers;
+	int ktap;
 
 	int sock;
 	pid_t viewer;
@@ -411,7 +412,7 @@ static void parse_size(struct demo *d, char *text)
 
 static noreturn void say_usage(void)
 {
-	fprintf(stderr, "usage: run [-h heap] [-s WxH] [-r rate] [-n frames] [-b buffers]\n");
+	fprintf(stderr, "usage: run [-h heap] [-s WxH] [-r rate] [-n frames] [-b buffers] [-t]\n");
 	exit(2);
 }
 
@@ -419,7 +420,7 @@ static void parse_options(struct demo *d, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "b:h:n:r:s:")) != -1) {
+	while ((c = getopt(argc, argv, "b:h:n:r:s:t")) != -1) {
 		switch (c) {
 		case 'b':
 			d->buffers = parse_number(optarg, 2, DEMO_MAX_BUFFERS, "option -b");
@@ -435,6 +436,9 @@ static void parse_options(struct demo *d, int argc, char **argv)
 			break;
 		case 's':
 			parse_size(d, optarg);
+			break;
+		case 't':
+			d->ktap = 1;
 			break;
 		default:
 			say_usage();
@@ -458,10 +462,13 @@ int main(int argc, char **argv)
 
 	d.report.heap = d.heap;
 	d.report.buffers = d.buffers;
+	d.report.frames_wanted = d.frames;
 	d.report.cam = d.cam;
 	report_print(&d.report);
 
 	printf("demo: %u frames, %u mismatches\n", d.report.frames, d.report.mismatches);
+	if (d.ktap && report_ktap(&d.report))
+		return 1;
 	if (d.report.mismatches)
 		fail("compare the frames", "see the rows of checks");
 	if (d.report.left)

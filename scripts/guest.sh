@@ -74,7 +74,7 @@ qemu+=(-M "$machine")
 if [ "$steps" = shell ]; then
 	echo "# none" >"$dir/steps"
 	scripts/initramfs.sh "$variant" "$dir/steps" "$dir/initramfs.cpio"
-	echo "Guest shell; tests in /selftests, demo in /demo, benchmark in /bench. Leave with exit or Ctrl-A X."
+	echo "Guest shell; tests in /selftests, benchmark in /bench. Leave with exit or Ctrl-A X."
 	exec "${qemu[@]}" -serial mon:stdio -append "$append quiet -- shell"
 fi
 
@@ -85,7 +85,10 @@ awk '!/^#/ && NF { print "## expect", $1 } END { print "## expect kernel" }' "$s
 limit=$(awk -v slow=$slow '!/^#/ { sum += $2 } END { print sum + 120 * slow }' "$steps")
 
 port() { qemu+=(-chardev "file,id=$1,path=$2" -device "virtserialport,chardev=$1,name=org.dmaheap.$1"); }
-qemu+=(-device virtio-serial-pci)
+# The kernel of the demo has no PCI
+bus=pci
+[ "$variant" != demo ] || bus=device
+qemu+=(-device "virtio-serial-$bus")
 port log "$dir/guest.log"
 port verdict "$dir/verdict"
 port file "$dir/file"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Pack the guest's file system: initramfs.sh VARIANT STEPS OUTPUT
-# init, busybox, the selftests, dmaheap, the demo and the benchmark if built, the modules of
-# VARIANT. Machines other than arm64 get init and the selftests alone. The init loads
-# the modules that every board can use; the others are for devices and tests to load.
+# init, busybox, the selftests, dmaheap, the benchmark if built, the modules of VARIANT.
+# Machines other than arm64 get init and the selftests alone, the kernel of the demo gets
+# init and the demo alone. The init loads the modules that every board can use; the others
+# are for devices and tests to load.
 . "$(dirname "$0")/lib.sh"
 
 variant=$1 steps=$2 output=$3
@@ -60,6 +61,10 @@ spec()
 	echo "slink /usr/bin/timeout /init 777 0 0"
 	echo "file /steps $steps 644 0 0"
 	echo "file /splats $ROOT/guest/splats 644 0 0"
+	if [ "$variant" = demo ]; then
+		programs "$OUT/demo-program" /demo
+		return
+	fi
 	tree_of "$selftests/install" /selftests
 	[ "$KARCH" = arm64 ] || return 0
 	echo "file /bin/busybox $ROOT/build/busybox/busybox 755 0 0"
@@ -68,7 +73,6 @@ spec()
 	echo "file /guest/kunit.sh $ROOT/guest/kunit.sh 755 0 0"
 	echo "file /guest/top.sh $ROOT/guest/top.sh 755 0 0"
 	[ ! -x "$OUT/tools/dmaheap" ] || echo "file /usr/bin/dmaheap $OUT/tools/dmaheap 755 0 0"
-	programs "$OUT/demo" /demo
 	programs "$OUT/bench" /bench
 	modules
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan, arm|riscv, or for
-# the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan|demo, arm|riscv, or
+# for the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
 
@@ -14,6 +14,10 @@ arch=() target=Image guess=1650
 case $variant in
 y) ;;
 m | n | debug) fragments+=("guest/config/$variant.config") ;;
+demo)
+	fragments=(guest/config/demo.config)
+	guess=600
+	;;
 kcsan)
 	fragments=(guest/config/small.config "guest/config/$variant.config")
 	guess=1000
@@ -32,7 +36,7 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|kcsan|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|kcsan|demo|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 case $variant in
 bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;
