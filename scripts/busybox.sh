@@ -1,19 +1,33 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Fetch Debian's static arm64 busybox for the guest into build/busybox, with an
+# Fetch the static arm64 busybox of Debian or Ubuntu for the guest into build/busybox, with an
 # apt state of its own: nothing is installed, no architecture added to the host.
 . "$(dirname "$0")/lib.sh"
 
-dir=$ROOT/build/busybox
+dir=${BUSYBOX_DIR:-$ROOT/build/busybox}
 log=$LOG/busybox.log
 
 [ ! -x "$dir/busybox" ] || exit 0
 command -v apt-get >/dev/null ||
 	die "no apt-get: put a static arm64 busybox at $dir/busybox"
 
+# Ubuntu has arm64 on servers of its own
+ubuntu_ports()
+{
+	mkdir -p "$dir.tmp"
+	echo "deb [signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg]" \
+		"http://ports.ubuntu.com/ubuntu-ports $(os_release VERSION_CODENAME)" \
+		"main universe" >"$dir.tmp/sources.list"
+	opts+=(-o "Dir::Etc::SourceList=$dir.tmp/sources.list" -o Dir::Etc::SourceParts=/dev/null)
+}
+
 fetch()
 {
 	local opts=(-o APT::Architecture=arm64 -o APT::Architectures=arm64)
+
+	if [ "$(os_release ID)" = ubuntu ] && [ "$(uname -m)" != aarch64 ]; then
+		ubuntu_ports
+	fi
 
 	own_apt "$dir.tmp" "${opts[@]}" update &&
 		cd "$dir.tmp" &&

@@ -198,6 +198,31 @@ ubuntu_is_told_to_give_a_kernel()
 	[ ! -e "$dir/apt" ] || problem "apt-get was called"
 }
 
+# busybox MACHINE LINE...: what is fetched where os-release has these lines
+busybox()
+{
+	machine "$1"
+	release "${@:2}"
+	rm -rf "$dir/busybox.tmp" "$dir/apt"
+	PATH=$dir/bin:$PATH DEPS_SYSROOT=$sys BUSYBOX_DIR=$dir/busybox scripts/busybox.sh \
+		>"$dir/out" 2>"$dir/err" || :
+	grep -q 'APT::Architecture=arm64 .*download busybox-static' "$dir/apt" ||
+		problem "no busybox of arm64 is fetched"
+}
+
+ubuntu_fetches_arm64_from_its_ports()
+{
+	busybox x86_64 ID=ubuntu 'VERSION_ID="24.04"' VERSION_CODENAME=noble
+	grep -q 'ports.ubuntu.com/ubuntu-ports noble main' "$dir/busybox.tmp/sources.list" ||
+		problem "no source"
+	grep -q "SourceList=$dir/busybox.tmp/sources.list.* update" "$dir/apt" ||
+		problem "the source is not used"
+	busybox aarch64 ID=ubuntu 'VERSION_ID="24.04"' VERSION_CODENAME=noble
+	! grep -q SourceList "$dir/apt" || problem "another source for the host's machine"
+	busybox x86_64 ID=debian 'VERSION_ID="12"'
+	! grep -q SourceList "$dir/apt" || problem "another source on Debian"
+}
+
 unknown_name_is_refused()
 {
 	deps --dry-run tools nonsense
@@ -243,6 +268,7 @@ TESTS=(
 	user_without_rights_gets_the_command
 	reasons_come_before_apt
 	ubuntu_is_told_to_give_a_kernel
+	ubuntu_fetches_arm64_from_its_ports
 	unknown_name_is_refused
 	every_target_names_its_packages
 )

@@ -7,21 +7,9 @@
 # Exit 0: all is there; 2: something is missing.
 . "$(dirname "$0")/lib.sh"
 
-# Where to look, other than in / (for deps-test.sh)
-SYSROOT=${DEPS_SYSROOT:-}
 # Debian's own Python
 PY=/usr/lib/python3/dist-packages
 host=$(uname -m)
-
-# os_release NAME: what this system says about itself; nothing if it does not
-os_release()
-{
-	(
-		unset "$1"
-		# shellcheck disable=SC1091
-		. "$SYSROOT/etc/os-release" && echo "${!1:-}"
-	) 2>/dev/null || :
-}
 
 # The emulator of riscv has had a package of its own since QEMU 9.1
 riscv_emulator()

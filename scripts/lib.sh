@@ -143,6 +143,19 @@ build_step()
 	say "$label" "$(objects "$dir" -newer "$mark") objects, $((SECONDS - start)) s"
 }
 
+# Where to look for what is installed, other than in / (for deps-test.sh)
+SYSROOT=${DEPS_SYSROOT:-}
+
+# os_release NAME: what this system says about itself; nothing if it does not
+os_release()
+{
+	(
+		unset "$1"
+		# shellcheck disable=SC1091
+		. "$SYSROOT/etc/os-release" && echo "${!1:-}"
+	) 2>/dev/null || :
+}
+
 # own_apt DIR ARGS...: apt-get with its state in DIR, where nothing is installed, so
 # that it needs no rights and leaves the machine's state alone
 own_apt()
