@@ -9,11 +9,12 @@ TEST ?=
 TIMES ?= 5
 SEED ?=
 LONG ?=
+DEMO ?=
 JOBS ?= $(shell nproc)
 MEM ?= 2G
 CPUS ?= 2
 QUICK ?= 0
-export V KERNEL TEST SEED LONG JOBS MEM CPUS QUICK
+export V KERNEL TEST SEED LONG DEMO JOBS MEM CPUS QUICK
 
 INVENTORY := scripts/check.inventory
 # What the inventory of tests says that these run
@@ -61,6 +62,7 @@ help:
 	@echo '  PART=$(PART) TIMES=$(TIMES)	parts of the check, and how often'
 	@echo '  SEED=$(SEED)		of the sequences of the model of caches; empty: a new one in every run'
 	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool, -account)'
+	@echo '  DEMO=$(DEMO)		options of the demo: -h heap, -s WIDTHxHEIGHT, -n frames, -b buffers'
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
 	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
 
