@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "heap_buf.h"
 #include "heap_device.h"
 #include "heap_file.h"
 
@@ -124,6 +125,36 @@ int heap_attr_set(const char *heap_name, const char *attr, long long value)
 	snprintf(text, sizeof(text), "%lld", value);
 
 	return heap_attr_write(heap_name, attr, text);
+}
+
+long long heap_largest(const char *heap_name)
+{
+	char text[64];
+	int ret;
+
+	ret = heap_attr_read(heap_name, "max_alloc", text, sizeof(text));
+	if (ret)
+		return ret;
+
+	return strcmp(text, "max") ? atoll(text) : LLONG_MAX;
+}
+
+size_t heap_fitting(const char *heap_name, size_t len, int count)
+{
+	long long room = heap_largest(heap_name) / 2;
+
+	while (len > page_size() && (long long)len > room / count)
+		len /= 2;
+
+	return page_align(len);
+}
+
+bool heap_has_fallback(const char *heap_name)
+{
+	char text[HEAP_NAME_SIZE];
+
+	return !heap_attr_read(heap_name, "fallback", text, sizeof(text)) &&
+	       text[0];
 }
 
 /* Number of live buffers whose exporter is the named heap */

@@ -29,6 +29,13 @@ int heap_attr_read(const char *heap_name, const char *attr, char *text,
 int heap_attr_write(const char *heap_name, const char *attr, const char *text);
 int heap_attr_set(const char *heap_name, const char *attr, long long value);
 
+/* Its largest buffer; LLONG_MAX if it has no limit */
+long long heap_largest(const char *heap_name);
+
+/* @len, or what of it there is room for as often as @count says */
+size_t heap_fitting(const char *heap_name, size_t len, int count);
+bool heap_has_fallback(const char *heap_name);
+
 /* -1 if the kernel has no list of buffers */
 int heap_buffers(const char *heap_name);
 
