@@ -3,9 +3,6 @@
  * The tracepoints of heaps: that each event is there when something happens, as
  * often as it happens, and with the right values. Done in an instance of tracefs
  * of its own.
- *
- * NEED in the environment names what must not be lacking: trace, importer, counts,
- * faults, memcg, pool.
  */
 
 #include <limits.h>
@@ -14,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "heap_cgroup.h"
 #include "heap_faults.h"
@@ -147,10 +143,8 @@ FIXTURE_SETUP(traced)
 	const char *missing;
 
 	missing = trace_begin();
-	if (missing) {
-		ASSERT_FALSE(is_needed("trace"));
-		SKIP(return, "no %s", missing);
-	}
+	if (missing)
+		SKIP_UNLESS_NEEDED(return, "trace", "no %s", missing);
 	self->fd = heap_open(variant->name, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	self->importer = importer_open();
@@ -190,7 +184,7 @@ static unsigned long inode_of(int fd)
 	return fstat(fd, &st) ? 0 : st.st_ino;
 }
 
-TRACE_TEST(alloc_and_free)
+TRACE_TEST(alloc_and_free_are_one_event_each)
 {
 	unsigned long ino;
 	int fd, copy;
@@ -222,103 +216,103 @@ static void allocate_until_killed(int heap_fd)
 		close(heap_alloc(heap_fd, MIB(64)));
 }
 
-TRACE_TEST(failures_have_reasons)
+/* A page too much */
+TRACE_TEST(too_large_is_one_event)
 {
-	const char *missing = fault_knobs_set();
-	int i, fd = -1, fail_nth, nth, failed = 0;
-	struct agent agent = { };
-	long long killed;
-	bool more = true;
-	pid_t child;
-
-	/* A page too much */
 	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", KIB(8)));
-	heap_alloc(self->fd, 0);
+	close(heap_alloc(self->fd, 0));
 	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
 	close(heap_alloc(self->fd, KIB(8) + 1));
 	EXPECT_FAIL_EVENTS(1, KIB(12), "too_large");
-	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc",
-				     self->max_alloc));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
+}
 
-	/* And together */
+TRACE_TEST(ceiling_is_one_event)
+{
 	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes",
 				   self->bytes + KIB(8)));
 	close(heap_alloc(self->fd, KIB(12)));
 	EXPECT_FAIL_EVENTS(1, KIB(12), "ceiling");
-	ASSERT_EQ(0, heap_attr_write(variant->name, "max_bytes",
-				     self->max_bytes));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
+}
 
-	/* No room in the cgroup */
-	if (!cgroup_make(TEST_CGROUP)) {
-		ASSERT_FALSE(is_needed("memcg"));
-	} else if (!pool_waits_for_scrubber(variant->name)) {
-		ASSERT_EQ(0, cgroup_set(TEST_CGROUP, "memory.max", KIB(1024)));
-		ASSERT_EQ(0, agent_start(&agent, TEST_CGROUP, "agent", self->fd,
-					 NULL));
-		EXPECT_EQ(-ENOMEM, agent_do(&agent, AGENT_ALLOC, 0, MIB(2)));
-		EXPECT_FAIL_EVENTS(1, MIB(2), "charge");
-		agent_kill(&agent);
+/* No room in the cgroup */
+TRACE_TEST(failed_charge_is_one_event)
+{
+	struct agent agent = { };
+
+	if (pool_waits_for_scrubber(variant->name))
+		SKIP(return, "%s is not charged", variant->name);
+	if (!cgroup_make(TEST_CGROUP))
+		SKIP_UNLESS_NEEDED(return, "memcg", "no memory controller");
+	ASSERT_EQ(0, cgroup_set(TEST_CGROUP, "memory.max", KIB(1024)));
+	ASSERT_EQ(0, agent_start(&agent, TEST_CGROUP, "agent", self->fd));
+	EXPECT_EQ(-ENOMEM, agent_do(&agent, AGENT_ALLOC, 0, MIB(2)));
+	EXPECT_FAIL_EVENTS(1, MIB(2), "charge");
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
+	agent_kill(&agent);
+	EXPECT_TRUE(WAIT_FOR(cgroup_remove(TEST_CGROUP) != -EBUSY));
+}
+
+/* Whichever piece of it is missing */
+TRACE_TEST(lack_of_memory_is_one_event)
+{
+	const char *missing = fault_knobs_set();
+	int fd, fail_nth, nth, failed = 0;
+	bool more = true;
+
+	if (missing) {
+		fault_knobs_restore();
+		SKIP_UNLESS_NEEDED(return, "faults", "cannot use %s", missing);
 	}
-	WAIT_FOR(cgroup_remove(TEST_CGROUP) != -EBUSY);
-
-	/* No memory, whichever piece of it is missing */
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
-	if (missing)
-		ASSERT_FALSE(is_needed("faults"));
 	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	for (nth = 1; !missing && more; nth++) {
+	ASSERT_LE(0, fail_nth);
+	for (nth = 1; more; nth++) {
 		ASSERT_GT(1000, nth);
 		trace_clear();
 		fault_inject(fail_nth, nth);
 		fd = heap_alloc(self->fd, KIB(16));
 		more = fault_injected(fail_nth);
 		failed += fd < 0;
-		if (fd < 0)
-			EXPECT_FAIL_EVENTS(1, KIB(16), "memory");
+		EXPECT_FAIL_EVENTS(fd < 0, KIB(16), "memory");
 		close(fd);
 	}
 	close(fail_nth);
 	fault_knobs_restore();
-	if (!missing)
-		EXPECT_LT(0, failed);
+	EXPECT_LT(0, failed);
+}
 
-	/* And killed, where that takes some time */
-	killed = heap_attr(variant->name, "failures/killed");
-	trace_clear();
-	for (i = 0; i < 60 && heap_attr(variant->name, "max_alloc") >
-	     (long long)MIB(256); i++) {
+#define KILLS	60
+
+/* Where an allocation takes long enough to be killed in it */
+TRACE_TEST(kill_is_one_event)
+{
+	long long killed = heap_attr(variant->name, "failures/killed");
+	pid_t child;
+	int i;
+
+	if (heap_largest(variant->name) < (long long)MIB(256))
+		SKIP(return, "%s has no buffers that take long", variant->name);
+	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	for (i = 0; i < KILLS; i++) {
+		trace_clear();
 		child = fork();
 		ASSERT_LE(0, child);
 		if (!child)
 			allocate_until_killed(self->fd);
 		usleep(5000 + i * 500);
-		kill(child, SIGKILL);
-		ASSERT_EQ(child, waitpid(child, NULL, 0));
+		EXPECT_EQ(-SIGKILL, child_kill(child));
 		if (heap_attr(variant->name, "failures/killed") > killed)
 			break;
-		trace_clear();
 	}
-	killed = heap_attr(variant->name, "failures/killed") - killed;
-	EXPECT_FAIL_EVENTS(killed, MIB(64), "killed");
-	if (i)
-		EXPECT_EQ(1, killed);
-}
-
-static long long counted_since(const char *pool,
-			       const struct pool_stats *before,
-			       size_t counter)
-{
-	struct pool_stats now = { };
-
-	pool_read_stats(pool, &now);
-
-	return *(const long long *)((const char *)&now + counter) -
-	       *(const long long *)((const char *)before + counter);
+	EXPECT_EQ(killed + 1, heap_attr(variant->name, "failures/killed"));
+	EXPECT_FAIL_EVENTS(1, MIB(64), "killed");
 }
 
 /* By how much a counter of the pool is higher than before */
 #define COUNTED(counter) \
-	counted_since(pool, &self->stats, offsetof(struct pool_stats, counter))
+	pool_counted(pool, &self->stats, offsetof(struct pool_stats, counter))
 
 static bool pool_emptied(const char *heap, const char *pool)
 {
@@ -331,7 +325,7 @@ static bool pool_emptied(const char *heap, const char *pool)
 }
 
 /* Events are as many, and say as much, as the pool has counted */
-TRACE_TEST(pool)
+TRACE_TEST(pool_events_agree_with_counters)
 {
 	const char *pool = heap_pool(variant->name);
 	long long pages = page_size();
@@ -375,14 +369,15 @@ TRACE_TEST(pool)
 				variant->name));
 }
 
-TRACE_TEST(shrink)
+TRACE_TEST(shrinking_is_one_event)
 {
 	const char *pool = heap_pool(variant->name);
 	long long counted, freed;
 	int fd;
 
 	if (pool_waits_for_scrubber(variant->name))
-		SKIP(return, "nothing to be given back to the system");
+		SKIP(return, "%s gives nothing back to the system",
+		     variant->name);
 	ASSERT_TRUE(WAIT_FOR(pool_emptied(variant->name, pool)));
 	fd = heap_alloc(self->fd, KIB(36));
 	ASSERT_LE(0, fd);
@@ -401,7 +396,7 @@ TRACE_TEST(shrink)
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_shrink: pool=%s ", pool));
 }
 
-TRACE_TEST(decay)
+TRACE_TEST(decay_events_add_up)
 {
 	const char *pool = heap_pool(variant->name);
 	int fd;
@@ -473,19 +468,17 @@ static long long maintained_for(const char *event, const char *rest, int *count)
 	trace_clear();							\
 } while (0)
 
-TRACE_TEST(map_and_sync)
+TRACE_TEST(maps_and_syncs_tell_what_was_maintained)
 {
 	const size_t len = KIB(64);
 	long long begun, cached = heap_attr(variant->name, "cached");
 	unsigned long ino;
 	int fd, watcher;
 
-	if (self->importer < 0) {
-		ASSERT_FALSE(is_needed("importer"));
-		SKIP(return, "no test importer");
-	}
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
 	if (heap_attr(variant->name, "protected"))
-		SKIP(return, "not for the CPU");
+		SKIP(return, "the CPU cannot map what %s has", variant->name);
 	fd = heap_alloc(self->fd, len);
 	ASSERT_LE(0, fd);
 	ino = inode_of(fd);
@@ -494,8 +487,8 @@ TRACE_TEST(map_and_sync)
 	if (importer_do(watcher, "watch %d", fd)) {
 		close(watcher);
 		close(fd);
-		ASSERT_FALSE(is_needed("counts"));
-		SKIP(return, "nobody counts what is maintained");
+		SKIP_UNLESS_NEEDED(return, "counts",
+				   "nobody counts what is maintained");
 	}
 	ASSERT_EQ(0, importer_do(watcher, "count"));
 	trace_clear();

@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "heap_cgroup.h"
 
@@ -121,6 +120,13 @@ long long cgroup_charged(const char *name)
 	return sum;
 }
 
+bool cgroup_charged_is(const char *name, long long before, long long more)
+{
+	long long off = cgroup_charged(name) - before - more;
+
+	return off > -(long long)CGROUP_SLACK && off < (long long)CGROUP_SLACK;
+}
+
 struct request {
 	enum agent_verb verb;
 	int index;
@@ -173,22 +179,21 @@ static int touch_memory(size_t len, bool lazy)
 	return lazy && madvise(p, len, MADV_FREE) ? -errno : 0;
 }
 
-static int race(int fd, atomic_bool *over)
+static int run_race(int fd, struct agent_race *race)
 {
-	int ret, count = 0;
+	int ret = 0;
 
-	while (!*over) {
+	while (!ret && !race->over) {
 		ret = buf_charge(fd, 0);
-		if (ret)
-			return ret;
-		count++;
+		if (!ret)
+			race->rounds++;
 	}
 
-	return count;
+	return ret;
 }
 
 static int obey(const struct request *request, int heap_fd, int sock,
-		atomic_bool *over)
+		struct agent_race *race)
 {
 	int fd = buffers[request->index], i;
 
@@ -211,7 +216,7 @@ static int obey(const struct request *request, int heap_fd, int sock,
 	case AGENT_CHARGE:
 		return buf_charge(fd, request->len);
 	case AGENT_RACE:
-		return race(fd, over);
+		return run_race(fd, race);
 	case AGENT_TOUCH:
 		return touch_memory(request->len, false);
 	case AGENT_LAZY:
@@ -227,7 +232,7 @@ static int obey(const struct request *request, int heap_fd, int sock,
 }
 
 static void be_agent(const char *cgroup, const char *comm, int heap_fd,
-		     int sock, atomic_bool *over)
+		     int sock, struct agent_race *race)
 {
 	struct request request;
 	int fd, ret;
@@ -245,13 +250,13 @@ static void be_agent(const char *cgroup, const char *comm, int heap_fd,
 			_exit(2);
 		if (read(sock, &request, sizeof(request)) != sizeof(request))
 			_exit(0);
-		ret = obey(&request, heap_fd, sock, over);
+		ret = obey(&request, heap_fd, sock, race);
 	} while (true);
 }
 
 /* Returns 0 once the agent is in its cgroup */
 int agent_start(struct agent *agent, const char *cgroup, const char *comm,
-		int heap_fd, atomic_bool *over)
+		int heap_fd)
 {
 	int socks[2];
 
@@ -261,7 +266,7 @@ int agent_start(struct agent *agent, const char *cgroup, const char *comm,
 	if (agent->pid < 0)
 		return -errno;
 	if (!agent->pid)
-		be_agent(cgroup, comm, heap_fd, socks[1], over);
+		be_agent(cgroup, comm, heap_fd, socks[1], agent->race);
 	close(socks[1]);
 	agent->sock = socks[0];
 
@@ -337,8 +342,7 @@ void agent_kill(struct agent *agent)
 {
 	if (agent->pid <= 0)
 		return;
-	kill(agent->pid, SIGKILL);
-	waitpid(agent->pid, NULL, 0);
+	child_kill(agent->pid);
 	close(agent->sock);
 	agent->pid = 0;
 }

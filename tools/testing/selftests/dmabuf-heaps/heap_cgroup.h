@@ -23,7 +23,23 @@ long long cgroup_number(const char *name, const char *file);
 long long cgroup_event(const char *name, const char *event);
 long long cgroup_charged(const char *name);
 
+/*
+ * What of a charge cannot be told from what CPUs have at hand for the next one, and
+ * what the kernel needs for the buffers
+ */
+#define CGROUP_SLACK	KIB(192)
+
+/* Whether it is charged @more than when that was @before, give or take the slack */
+bool cgroup_charged_is(const char *name, long long before, long long more);
+
+/* Memory shared with an agent: how often it has paid, and whether it may stop */
+struct agent_race {
+	atomic_int rounds;
+	atomic_bool over;
+};
+
 struct agent {
+	struct agent_race *race;
 	pid_t pid;
 	int sock;
 };
@@ -36,7 +52,7 @@ enum agent_verb {
 	AGENT_GIVE,	/* buffer @index, see agent_give() */
 	AGENT_TAKE,	/* see agent_take() */
 	AGENT_CHARGE,	/* buffer @index, with @len as flags */
-	AGENT_RACE,	/* the same until @over; how often, or the first error */
+	AGENT_RACE,	/* the same until its race is over; the first error */
 	AGENT_TOUCH,	/* @len bytes of memory */
 	AGENT_LAZY,	/* the same, which can then be had back at any time */
 	AGENT_MAP,	/* buffer @index, for as long as it lives */
@@ -44,7 +60,7 @@ enum agent_verb {
 };
 
 int agent_start(struct agent *agent, const char *cgroup, const char *comm,
-		int heap_fd, atomic_bool *over);
+		int heap_fd);
 void agent_tell(struct agent *agent, enum agent_verb verb, int index,
 		unsigned long long len);
 int agent_answer(struct agent *agent);

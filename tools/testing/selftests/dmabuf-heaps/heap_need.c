@@ -32,6 +32,8 @@ static const char *const words[] = {
 	/* What the machine is made of */
 	"alarm",	/* has a clock with an alarm that wakes it up */
 	"bounces",	/* has a device that gets copies of all memory */
+	"direct",	/* has a device that sees all memory, but not the caches */
+	"gigabyte",	/* has more than 1 GiB of memory */
 	"highmem",	/* has 512 MiB or more above 4 GiB */
 	"numa",		/* has two nodes, both with CPUs */
 	"offline",	/* has memory that can go offline, and memory that cannot */
