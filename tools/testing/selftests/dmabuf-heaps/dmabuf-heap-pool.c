@@ -4,8 +4,8 @@
  * what was in it, that it keeps to its bound, its age and its knobs, that it
  * counts right, and that all of it can be had back.
  *
- * LONG=1 in the environment lets nothing_dirty_reaches_user_space run for five
- * minutes.
+ * LONG=1 in the environment lets nothing_dirty_reaches_user_space run a hundred
+ * times as long.
  */
 
 #include <pthread.h>
@@ -13,96 +13,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
-#include "heap_fixture.h"
-
-static const char *const knobs[] = { "max_kib", "decay_ms" };
-
-/*
- * One heap with a pool that is empty, and larger and slower to decay than what
- * a test needs. Nothing of the pool may be left in the kernel's counters
- * afterwards, and no memory missing.
- */
-FIXTURE(pool)
-{
-	int fd;
-	int open_fds;
-	int buffers;
-	long long bytes;
-	long long knobs[ARRAY_SIZE(knobs)];
-	long long reclaimable;
-	long available;
-	struct pool_stats stats;
-};
-
-FIXTURE_VARIANT(pool)
-{
-	char name[HEAP_NAME_SIZE];
-};
-
-FIXTURE_SETUP(pool)
-{
-	int i;
-
-	self->fd = heap_open(variant->name, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	if (pool_read_stats(variant->name, &self->stats)) {
-		ASSERT_FALSE(is_needed("pool"));
-		SKIP(return, "no pool behind %s", variant->name);
-	}
-	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
-		self->knobs[i] = pool_get(variant->name, knobs[i]);
-		ASSERT_LE(0, self->knobs[i]);
-	}
-
-	/* After reclaim a pool keeps nothing for a while */
-	ASSERT_TRUE(WAIT_FOR(pool_keeps(variant->name, self->fd)));
-	/* Those of the other heaps, too: one kernel counter serves all */
-	self->available = mem_available_kib();
-	ASSERT_TRUE(WAIT_FOR(pool_empty(variant->name)));
-	self->reclaimable = vm_counter("nr_kernel_misc_reclaimable");
-	self->open_fds = open_fds();
-	self->buffers = heap_buffers(variant->name);
-	self->bytes = heap_attr(variant->name, "bytes");
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 256 << 10));
-	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 600000));
-	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
-}
-
-FIXTURE_TEARDOWN(pool)
-{
-	int i;
-
-	EXPECT_EQ(self->open_fds, open_fds());
-	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
-	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
-	for (i = 0; i < ARRAY_SIZE(knobs); i++)
-		EXPECT_EQ(0, pool_set(variant->name, knobs[i], self->knobs[i]));
-	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
-	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
-	EXPECT_MEM_BACK(self->available);
-	close(self->fd);
-}
-
-#define POOL_TEST(name)	TEST_F_TIMEOUT(pool, name, HEAP_TEST_TIMEOUT)
-
-/* By how much a counter is higher than before the test */
-static long long counted(const char *heap, const struct pool_stats *before,
-			 size_t offset)
-{
-	struct pool_stats now;
-
-	if (pool_read_stats(heap, &now))
-		return -1;
-
-	return *(long long *)((char *)&now + offset) -
-	       *(long long *)((char *)before + offset);
-}
-
-#define COUNTED(counter) \
-	counted(variant->name, &self->stats, \
-		offsetof(struct pool_stats, counter))
+#include "heap_all.h"
+#include "heap_pool_fixture.h"
 
 /* So that it is always the same node's memory that is near */
 static int stay_on_this_cpu(void)
@@ -113,46 +26,6 @@ static int stay_on_this_cpu(void)
 	CPU_SET(sched_getcpu(), &cpus);
 
 	return sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
-/* A buffer that is dirty all over */
-static int dirty_buffer(int heap_fd, size_t len, __u32 seed)
-{
-	void *p;
-	int fd;
-
-	fd = heap_alloc(heap_fd, len);
-	if (fd < 0)
-		return fd;
-	p = buf_map(fd, page_align(len), READ_WRITE);
-	if (p == MAP_FAILED) {
-		close(fd);
-		return -ENOMEM;
-	}
-	pattern_fill(p, 0, page_align(len), seed);
-	munmap(p, page_align(len));
-
-	return fd;
-}
-
-#define MAX_FILL	64
-
-/* Puts @count buffers of @len bytes into the pool, dirty */
-static int fill_pool(int heap_fd, size_t len, int count)
-{
-	int fds[MAX_FILL], i, ret = 0;
-
-	for (i = 0; i < count; i++) {
-		fds[i] = dirty_buffer(heap_fd, len, i);
-		if (fds[i] < 0) {
-			ret = fds[i];
-			break;
-		}
-	}
-	while (i--)
-		close(fds[i]);
-
-	return ret;
 }
 
 static bool same_chunks(const struct buf_chunks *a, const struct buf_chunks *b)
@@ -173,20 +46,17 @@ POOL_TEST(warm_allocation_is_a_hit)
 		KIB(4), KIB(64), KIB(68), MIB(1), 3112960, MIB(8), MIB(32),
 	};
 	struct buf_chunks first, second;
-	int i, fd, importer;
+	int i, fd;
 
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
 	ASSERT_EQ(0, stay_on_this_cpu());
-	importer = importer_open();
-	if (importer < 0) {
-		ASSERT_FALSE(is_needed("importer"));
-		SKIP(return, "no test importer");
-	}
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		fd = dirty_buffer(self->fd, lens[i], i);
+		fd = buf_filled(self->fd, lens[i], i);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(1, COUNTED(misses));
 		EXPECT_EQ(0, pool_pages(variant->name));
-		ASSERT_EQ(0, buf_get_chunks(importer, fd, 64, &first));
+		ASSERT_EQ(0, buf_get_chunks(self->importer, fd, 64, &first));
 		EXPECT_EQ(0, close(fd));
 		ASSERT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
 						   pages_of(lens[i]))))
@@ -200,7 +70,7 @@ POOL_TEST(warm_allocation_is_a_hit)
 		EXPECT_EQ(0, pool_pages(variant->name));
 		EXPECT_EQ(-1, buf_find_nonzero(fd, lens[i]))
 			TH_LOG("length %zu", lens[i]);
-		ASSERT_EQ(0, buf_get_chunks(importer, fd, 64, &second));
+		ASSERT_EQ(0, buf_get_chunks(self->importer, fd, 64, &second));
 		EXPECT_TRUE(same_chunks(&first, &second))
 			TH_LOG("length %zu", lens[i]);
 		buf_put_chunks(&first);
@@ -209,11 +79,10 @@ POOL_TEST(warm_allocation_is_a_hit)
 		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
 		ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
 	}
-	close(importer);
 }
 
 /* Without a pause in between, so that it may have to be scrubbed on the spot */
-POOL_TEST(reused_at_once)
+POOL_TEST(memory_reused_at_once_is_zero)
 {
 	int i, fd;
 
@@ -223,7 +92,7 @@ POOL_TEST(reused_at_once)
 		ASSERT_LE(0, fd);
 		ASSERT_EQ(-1, buf_find_nonzero(fd, MIB(1)));
 		close(fd);
-		fd = dirty_buffer(self->fd, MIB(1), i);
+		fd = buf_filled(self->fd, MIB(1), i);
 		ASSERT_LE(0, fd);
 		close(fd);
 	}
@@ -236,7 +105,7 @@ POOL_TEST(counted_as_reclaimable)
 {
 	const long long pages = 32 * pages_of(MIB(2));
 
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(2), 32));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(2), 32));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
 	EXPECT_EQ(self->reclaimable + pages,
 		  vm_counter("nr_kernel_misc_reclaimable"));
@@ -250,9 +119,9 @@ POOL_TEST(drop_caches_empties_it)
 {
 	/* A buffer of chunks from two nodes would not be kept */
 	ASSERT_EQ(0, stay_on_this_cpu());
-	ASSERT_EQ(0, fill_pool(self->fd, KIB(4), 64));
-	ASSERT_EQ(0, fill_pool(self->fd, KIB(68), 16));
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(4), 8));
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(4), 64));
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(68), 16));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(4), 8));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 64 + 16 * 17 +
 					   8 * pages_of(MIB(4)))));
 	EXPECT_EQ(0, file_write("/proc/sys/vm/drop_caches", "2"));
@@ -266,7 +135,7 @@ POOL_TEST(shrinker_frees_all_it_counts)
 {
 	long long count, freed, pages;
 
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 32));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 32));
 	pages = pool_pages(variant->name);
 	EXPECT_EQ(32 * pages_of(MIB(1)), pages);
 	ASSERT_EQ(0, pool_shrink(variant->name, &count, &freed));
@@ -277,7 +146,7 @@ POOL_TEST(shrinker_frees_all_it_counts)
 
 	/* With nothing in the scrubber's hands */
 	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 8));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 8));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 8 * pages_of(MIB(1)))));
 	ASSERT_EQ(0, pool_shrink(variant->name, &count, &freed));
 	EXPECT_EQ(8 * pages_of(MIB(1)), count);
@@ -288,14 +157,12 @@ POOL_TEST(shrinker_frees_all_it_counts)
 	EXPECT_EQ(0, freed);
 }
 
-POOL_TEST(decays)
+POOL_TEST(unused_memory_decays)
 {
 	const long long pages = 16 * pages_of(MIB(1));
 
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 16));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 16));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
-	usleep(700000);
-	EXPECT_EQ(pages, pool_pages(variant->name));
 	EXPECT_EQ(0, COUNTED(decayed_pages));
 
 	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 300));
@@ -305,18 +172,18 @@ POOL_TEST(decays)
 	EXPECT_EQ(0, COUNTED(shrunk_pages));
 
 	/* And what comes in from now on */
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 4));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 4));
 	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
 		TH_LOG("%s", pool_text(variant->name));
 	EXPECT_EQ(pages + 4 * pages_of(MIB(1)),
 		  COUNTED(decayed_pages) + COUNTED(evicted_pages));
 }
 
-POOL_TEST(closed)
+POOL_TEST(closed_pool_keeps_nothing)
 {
 	const long long pages = 16 * pages_of(MIB(1));
 
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 16));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 16));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
 	EXPECT_EQ(0, pool_get(variant->name, "max_kib"));
@@ -324,45 +191,46 @@ POOL_TEST(closed)
 	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
 
 	/* Works, but keeps nothing */
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 16));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 16));
 	EXPECT_EQ(0, pool_pages(variant->name));
 	EXPECT_EQ(32, COUNTED(misses));
 
 	/* Also what was dirty when it was closed, or in the scrubber's hands */
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 64 << 10));
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 32));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 32));
 	EXPECT_EQ(32 * pages_of(MIB(1)), pool_pages(variant->name));
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
 	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
 		TH_LOG("%s", pool_text(variant->name));
 }
 
-POOL_TEST(lower_bound_evicts)
+POOL_TEST(lower_max_kib_evicts_the_oldest)
 {
 	ASSERT_EQ(0, stay_on_this_cpu());
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 32));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 32));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
 					   32 * pages_of(MIB(1)))));
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 10 << 10));
 	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
 
 	/* One that could never fit does not cost those that do */
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(12), 1));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(12), 1));
 	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
 
 	/* The newest stay */
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(5), 1));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(5), 1));
 	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
 					   10 * pages_of(MIB(1)))));
 	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(5), 1));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(5), 1));
 	EXPECT_EQ(1, COUNTED(hits));
 }
 
 #define FLOODERS	4
 #define FLOOD_KIB	8192
-#define FLOOD_MS	2000
+#define FLOOD_ROUNDS	200
+#define FLOOD_LOOKS	100
 
 static atomic_bool flood_over;
 
@@ -370,7 +238,7 @@ struct flooder {
 	pthread_t thread;
 	int heap_fd;
 	__u64 state;
-	unsigned int rounds;
+	atomic_uint rounds;
 	const char *failed;
 };
 
@@ -399,13 +267,23 @@ static void *flood(void *data)
 	return NULL;
 }
 
-POOL_TEST(bounded_under_flood)
+static bool flooded(struct flooder *flooders)
+{
+	int i;
+
+	for (i = 0; i < FLOODERS; i++)
+		if (flooders[i].rounds < FLOOD_ROUNDS && !flooders[i].failed)
+			return false;
+
+	return true;
+}
+
+POOL_TEST(max_kib_holds_under_flood)
 {
 	const long long max_pages = pages_of(KIB(FLOOD_KIB));
 	struct flooder flooders[FLOODERS] = { };
 	long long most = 0, pages;
-	int i, looks = 0;
-	long long end;
+	int i, looks;
 
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", FLOOD_KIB));
 	for (i = 0; i < FLOODERS; i++) {
@@ -414,44 +292,45 @@ POOL_TEST(bounded_under_flood)
 		ASSERT_EQ(0, pthread_create(&flooders[i].thread, NULL, flood,
 					    &flooders[i]));
 	}
-	end = now_ms() + FLOOD_MS;
-	while (now_ms() < end) {
+	for (looks = 0; looks < FLOOD_LOOKS || !flooded(flooders) ||
+	     most < max_pages / 2; looks++) {
 		pages = pool_pages(variant->name);
 		most = pages > most ? pages : most;
-		looks++;
 	}
 	flood_over = true;
 	for (i = 0; i < FLOODERS; i++) {
 		ASSERT_EQ(0, pthread_join(flooders[i].thread, NULL));
 		EXPECT_EQ(NULL, flooders[i].failed);
-		EXPECT_LT(0, flooders[i].rounds);
 	}
 	EXPECT_GE(max_pages, most);
-	EXPECT_LE(max_pages / 2, most)
-		TH_LOG("the pool was hardly used");
-	EXPECT_LT(20, looks);
 	EXPECT_LT(0, COUNTED(evicted_pages));
 	EXPECT_GE(max_pages, pool_pages(variant->name));
 }
 
-POOL_TEST(prefilled)
+POOL_TEST(prefilled_memory_does_not_decay)
 {
+	long long decayed;
+
 	ASSERT_EQ(0, stay_on_this_cpu());
 	ASSERT_EQ(0, pool_prefill(variant->name, MIB(1), 5));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
 					   5 * pages_of(MIB(1)))));
 	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 5));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 5));
 	EXPECT_EQ(5, COUNTED(hits));
 	EXPECT_EQ(0, COUNTED(misses));
 
 	/* The decay leaves these, and only these */
-	ASSERT_EQ(0, fill_pool(self->fd, MIB(1), 9));
-	ASSERT_EQ(0, fill_pool(self->fd, KIB(64), 4));
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 9));
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(64), 4));
 	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 300));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
 					   5 * pages_of(MIB(1)))));
-	usleep(700000);
+	/* Also when the next comes and is gone */
+	decayed = COUNTED(decayed_pages);
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(64), 1));
+	EXPECT_TRUE(WAIT_FOR(COUNTED(decayed_pages) ==
+			     decayed + pages_of(KIB(64))));
 	EXPECT_EQ(5 * pages_of(MIB(1)), pool_pages(variant->name));
 
 	/* Until told otherwise */
@@ -481,16 +360,16 @@ POOL_TEST(wrong_values_are_refused)
 	long long before;
 	int i, j;
 
-	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
-		before = pool_get(variant->name, knobs[i]);
+	for (i = 0; i < ARRAY_SIZE(pool_knobs); i++) {
+		before = pool_get(variant->name, pool_knobs[i]);
 		for (j = 0; j < ARRAY_SIZE(wrong); j++) {
 			/* Nothing written is nothing asked for */
 			if (!wrong[j][0])
 				continue;
-			EXPECT_TRUE(refused(pool_write(variant->name, knobs[i],
+			EXPECT_TRUE(refused(pool_write(variant->name, pool_knobs[i],
 						       wrong[j])))
-				TH_LOG("'%s' for %s", wrong[j], knobs[i]);
-			EXPECT_EQ(before, pool_get(variant->name, knobs[i]));
+				TH_LOG("'%s' for %s", wrong[j], pool_knobs[i]);
+			EXPECT_EQ(before, pool_get(variant->name, pool_knobs[i]));
 		}
 	}
 	for (j = 0; j < ARRAY_SIZE(wrong_prefill); j++) {
@@ -532,8 +411,8 @@ static void allocate_until_killed(int heap_fd, __u64 state)
 /* With the pool, and without, where zeroing 32 MiB is what takes the time */
 POOL_TEST(killed_processes_give_all_back)
 {
-	int round, i, status;
 	pid_t children[KILLED];
+	int round, i;
 
 	for (round = 0; round < KILL_ROUNDS; round++) {
 		ASSERT_EQ(0, pool_set(variant->name, "max_kib",
@@ -550,11 +429,9 @@ POOL_TEST(killed_processes_give_all_back)
 			EXPECT_EQ(0, kill(children[i], SIGKILL));
 			usleep(round * 700);
 		}
-		for (i = 0; i < KILLED; i++) {
-			ASSERT_EQ(children[i], waitpid(children[i], &status, 0));
-			EXPECT_TRUE(WIFSIGNALED(status))
-				TH_LOG("an allocation failed before the kill");
-		}
+		/* Less than that if an allocation failed before */
+		for (i = 0; i < KILLED; i++)
+			EXPECT_EQ(-SIGKILL, child_end(children[i]));
 		EXPECT_EQ(self->buffers, heap_buffers(variant->name));
 		EXPECT_EQ(self->reclaimable + pool_pages(variant->name),
 			  vm_counter("nr_kernel_misc_reclaimable"));
@@ -566,10 +443,10 @@ POOL_TEST(killed_processes_give_all_back)
 
 #define WRITERS		8
 #define LIVE		4
-#define SHORT_MS	8000
-#define LONG_MS		(5 * 60 * 1000)
 
 static atomic_bool writers_over;
+static atomic_bool writer_failed;
+static atomic_int buffers_written;
 
 struct writer {
 	pthread_t thread;
@@ -635,6 +512,7 @@ static void writer_take(struct writer *writer, int i)
 		writer->failed = "zeroed memory";
 	pattern_fill(p, 0, len, writer->live[i].seed);
 	writer->buffers++;
+	buffers_written++;
 }
 
 static void *writer_main(void *data)
@@ -650,9 +528,13 @@ static void *writer_main(void *data)
 	}
 	for (i = 0; i < LIVE; i++)
 		writer_drop(writer, i);
+	if (writer->failed)
+		writer_failed = true;
 
 	return NULL;
 }
+
+#define DISTURBANCES	5
 
 /* Meanwhile the pools are shrunk, closed and opened, and decay */
 static void disturb(int turn)
@@ -660,7 +542,7 @@ static void disturb(int turn)
 	const char *heap = heap_list[turn % heap_count];
 	long long count, freed;
 
-	switch (turn / heap_count % 5) {
+	switch (turn / heap_count % DISTURBANCES) {
 	case 0:
 		pool_set(heap, "decay_ms", 50);
 		break;
@@ -680,79 +562,32 @@ static void disturb(int turn)
 	}
 }
 
-/* All heaps, and what their knobs were */
-FIXTURE(heaps)
+/* In each turn all writers together get some buffers; each pool has all its turns */
+#define BUFFERS		50
+#define TURNS		3
+#define LONG_TURNS	300
+
+TEST_F_TIMEOUT(all, nothing_dirty_reaches_user_space, 900)
 {
-	int fds[HEAP_MAX];
-	int buffers[HEAP_MAX];
-	long long bytes[HEAP_MAX];
-	long long knobs[HEAP_MAX][ARRAY_SIZE(knobs)];
-	struct pool_stats stats;
-	int open_fds;
-};
-
-FIXTURE_SETUP(heaps)
-{
-	int i, j;
-
-	for (i = 0; i < heap_count; i++) {
-		self->fds[i] = heap_open(heap_list[i], O_RDWR | O_CLOEXEC);
-		ASSERT_LE(0, self->fds[i]);
-		self->buffers[i] = heap_buffers(heap_list[i]);
-		self->bytes[i] = heap_attr(heap_list[i], "bytes");
-		for (j = 0; j < ARRAY_SIZE(knobs); j++)
-			self->knobs[i][j] = pool_get(heap_list[i], knobs[j]);
-	}
-	if (pool_read_stats(heap_list[0], &self->stats))
-		ASSERT_FALSE(is_needed("pool"));
-	self->open_fds = open_fds();
-}
-
-FIXTURE_TEARDOWN(heaps)
-{
-	int i, j;
-
-	EXPECT_EQ(self->open_fds, open_fds());
-	for (i = 0; i < heap_count; i++) {
-		for (j = 0; j < ARRAY_SIZE(knobs); j++)
-			if (self->knobs[i][j] >= 0)
-				EXPECT_EQ(0, pool_set(heap_list[i], knobs[j],
-						      self->knobs[i][j]));
-		EXPECT_EQ(self->buffers[i], heap_buffers(heap_list[i]));
-		EXPECT_EQ(self->bytes[i], heap_attr(heap_list[i], "bytes"));
-		close(self->fds[i]);
-	}
-}
-
-/* Has the first heap's pool served anybody since then? True if it does not tell */
-static bool pool_has_served(const struct pool_stats *before)
-{
-	struct pool_stats now;
-
-	if (pool_read_stats(heap_list[0], &now))
-		return true;
-
-	return now.hits + now.dirty_hits > before->hits + before->dirty_hits;
-}
-
-/* A slow machine may need longer until there is something to be reused */
-TEST_F_TIMEOUT(heaps, nothing_dirty_reaches_user_space, 900)
-{
+	int turns = (getenv("LONG") ? LONG_TURNS : TURNS) * DISTURBANCES * heap_count;
 	static struct writer writers[WRITERS];
-	unsigned int buffers = 0;
-	long long end;
-	int i, turn;
+	struct pool_stats before, after;
+	int i, turn, written;
 
+	if (pool_read_stats(heap_list[0], &before))
+		SKIP_UNLESS_NEEDED(return, "pool", "no pool behind %s",
+				   heap_list[0]);
 	for (i = 0; i < WRITERS; i++) {
 		writers[i].heap_fds = self->fds;
 		writers[i].state = i;
 		ASSERT_EQ(0, pthread_create(&writers[i].thread, NULL,
 					    writer_main, &writers[i]));
 	}
-	end = now_ms() + (getenv("LONG") ? LONG_MS : SHORT_MS);
-	for (turn = 0; now_ms() < end || !pool_has_served(&self->stats); turn++) {
-		usleep(100000);
+	for (turn = 0; turn < turns && !writer_failed; turn++) {
 		disturb(turn);
+		written = buffers_written;
+		EXPECT_TRUE(WAIT_FOR(buffers_written >= written + BUFFERS ||
+				     writer_failed));
 	}
 	writers_over = true;
 	for (i = 0; i < WRITERS; i++) {
@@ -761,9 +596,9 @@ TEST_F_TIMEOUT(heaps, nothing_dirty_reaches_user_space, 900)
 			TH_LOG("writer %d: %s, at %lld", i, writers[i].failed,
 			       writers[i].offset);
 		EXPECT_LT(0, writers[i].buffers);
-		buffers += writers[i].buffers;
 	}
-	TH_LOG("%u buffers", buffers);
+	ASSERT_EQ(0, pool_read_stats(heap_list[0], &after));
+	EXPECT_LT(before.hits + before.dirty_hits, after.hits + after.dirty_hits);
 }
 
 int main(int argc, char **argv)

@@ -71,6 +71,18 @@ int pool_read_stats(const char *heap_name, struct pool_stats *stats)
 	return found == ARRAY_SIZE(pool_stat_lines) ? 0 : -ENOENT;
 }
 
+long long pool_counted(const char *heap_name, const struct pool_stats *before,
+		       size_t counter)
+{
+	struct pool_stats now;
+
+	if (pool_read_stats(heap_name, &now))
+		return -1;
+
+	return *(const long long *)((const char *)&now + counter) -
+	       *(const long long *)((const char *)before + counter);
+}
+
 /* All the counters in one line, for messages */
 const char *pool_text(const char *heap_name)
 {

@@ -22,6 +22,10 @@ struct pool_stats {
 
 /* -ENOENT if there is no pool, or debugfs is not there */
 int pool_read_stats(const char *heap_name, struct pool_stats *stats);
+
+/* By how much a counter, named by its offset, is higher than before */
+long long pool_counted(const char *heap_name, const struct pool_stats *before,
+		       size_t counter);
 const char *pool_text(const char *heap_name);
 long long pool_pages(const char *heap_name);
 bool pool_is_clean(const char *heap_name, long long pages);

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pools give way: to processes that want memory, but not to a cgroup at its limit, and
+ * to memory blocks that go offline.
+ */
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "heap_cgroup.h"
+#include "heap_pool_fixture.h"
+
+#define BLOCKS		"/sys/devices/system/memory"
+#define MAX_BUFS	1024
+
+static bool is_dma32(const char *heap)
+{
+	return strstr(heap, "-dma32");
+}
+
+/* Memory pressure */
+
+#define HOG_STEP	KIB(64)
+
+/* Most of the pool is in buffers of this size */
+#define FILL_LEN	MIB(3)
+
+/* In a child: what the hog has seen */
+struct hog {
+	atomic_llong taken_kib;
+	atomic_llong pool_before;
+	/* Pages, before it took the last of its memory */
+	atomic_llong pool_left;
+};
+
+static char *take(size_t len, bool huge)
+{
+	char *p;
+
+	p = mmap(NULL, len, READ_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		_exit(1);
+	madvise(p, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+
+	return p;
+}
+
+/* Takes memory until there is none left but the pool's, then the pool's */
+static void hog_memory(struct hog *hog, const char *heap)
+{
+	long long free_kib = meminfo_kib("MemFree:");
+	size_t quick = free_kib > 65536 ? KIB(free_kib - 65536) : 0, at;
+	char *p;
+
+	if (file_write("/proc/self/oom_score_adj", "1000"))
+		_exit(2);
+	p = take(quick + KIB(1), true);
+	for (at = 0; at < quick; at += page_size())
+		p[at] = 1;
+	hog->taken_kib = quick / 1024;
+	hog->pool_before = pool_pages(heap);
+
+	p = take(MIB(4096), false);
+	for (at = 0; at < MIB(4096); at += HOG_STEP) {
+		hog->pool_left = pool_pages(heap);
+		if (!hog->pool_left)
+			break;
+		memset(p + at, 1, HOG_STEP);
+		hog->taken_kib += HOG_STEP / 1024;
+	}
+	_exit(0);
+}
+
+/*
+ * What the kernel leaves free, up to its high watermarks, and takes for page tables and
+ * whatever goes on beside the hog
+ */
+static long long kept_by_kernel_kib(long long taken_kib)
+{
+	return file_number("/proc/sys/vm/min_free_kbytes") * 3 / 2 +
+	       taken_kib / 256 + MEM_TOLERANCE_KIB;
+}
+
+/*
+ * With no swap and no cache there is nothing but the pool to be reclaimed: all
+ * of it has to go before anybody is killed.
+ */
+POOL_TEST(hog_gets_all_of_the_pool)
+{
+	long long kills, pool, free_before, goal;
+	struct hog *hog;
+	pid_t child;
+	int end;
+
+	hog = mmap(NULL, page_size(), READ_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		   -1, 0);
+	ASSERT_NE(MAP_FAILED, hog);
+	goal = meminfo_kib("MemAvailable:") / 4;
+	if (goal > KIB(512))
+		goal = KIB(512);
+	ASSERT_EQ(0, pool_fill(self->fd, FILL_LEN, KIB(goal) / FILL_LEN));
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(68), 480));
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(4), 512));
+	pool = pool_pages(variant->name) * page_size() / 1024;
+	EXPECT_LE(goal - (long long)FILL_LEN / 1024, pool);
+	free_before = meminfo_kib("MemFree:");
+
+	kills = vm_counter("oom_kill");
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		hog_memory(hog, variant->name);
+	end = child_end(child);
+	/* With the last of the pool all may be gone, and a kill is fair */
+	EXPECT_TRUE(end == 0 || end == -SIGKILL)
+		TH_LOG("end %d", end);
+	EXPECT_EQ(kills + (end == -SIGKILL), vm_counter("oom_kill"));
+	EXPECT_LT(0, hog->pool_before);
+	/* No more than the scrubber has in its hands, and than it took to fail */
+	EXPECT_GE(pages_of(FILL_LEN + HOG_STEP), hog->pool_left)
+		TH_LOG("end %d", end);
+	/* The scrubber may have to be told that what it is at is not wanted */
+	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)));
+	/* It took the pool because it had to, and got what was in it */
+	EXPECT_LE(free_before + pool - kept_by_kernel_kib(hog->taken_kib),
+		  hog->taken_kib)
+		TH_LOG("pool %lld KiB, free %lld", pool, free_before);
+	EXPECT_EQ(0, munmap(hog, page_size()));
+
+	/* And it works as before */
+	EXPECT_EQ(0, pool_fill(self->fd, MIB(1), 8));
+}
+
+#define TEST_CGROUP	"dmabuf-heap-pressure"
+
+/* In a child: more memory than the cgroup has */
+static void exceed_the_limit(void)
+{
+	const size_t len = MIB(64);
+	char *p;
+
+	if (cgroup_write(TEST_CGROUP, "cgroup.procs", "0"))
+		_exit(1);
+	p = take(len, false);
+	memset(p, 1, len);
+	_exit(0);
+}
+
+/* A cgroup at its limit has no claim to what belongs to nobody */
+POOL_TEST(cgroup_at_its_limit_gets_nothing_of_the_pool)
+{
+	const long long pages = 64 * pages_of(MIB(1));
+	pid_t child;
+
+	if (!cgroup_make(TEST_CGROUP))
+		SKIP_UNLESS_NEEDED(return, "memcg", "no memory controller");
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 64));
+	EXPECT_EQ(pages, pool_pages(variant->name));
+
+	ASSERT_EQ(0, cgroup_write(TEST_CGROUP, "memory.max", "16M"));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		exceed_the_limit();
+	EXPECT_EQ(-SIGKILL, child_end(child));
+	EXPECT_LT(0, cgroup_event(TEST_CGROUP, "max"));
+
+	/* What is asked for by hand finds nothing either */
+	EXPECT_EQ(-EAGAIN, cgroup_write(TEST_CGROUP, "memory.reclaim", "8M"));
+
+	EXPECT_EQ(pages, pool_pages(variant->name));
+	EXPECT_EQ(0, COUNTED(shrunk_pages));
+	EXPECT_TRUE(WAIT_FOR(cgroup_remove(TEST_CGROUP) != -EBUSY));
+}
+
+/* Memory that goes offline */
+
+static long block_size(void)
+{
+	char text[32];
+
+	if (file_read(BLOCKS "/block_size_bytes", text, sizeof(text)))
+		return 0;
+
+	return strtol(text, NULL, 16);
+}
+
+static bool block_is(long block, const char *file, const char *expected)
+{
+	char path[96], text[32] = "";
+
+	snprintf(path, sizeof(path), BLOCKS "/memory%ld/%s", block, file);
+
+	return !file_read(path, text, sizeof(text)) &&
+	       !strncmp(text, expected, strlen(expected));
+}
+
+static int set_block(long block, const char *state)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), BLOCKS "/memory%ld/state", block);
+
+	return file_write(path, state);
+}
+
+/*
+ * Takes a block offline of which nobody but the kernel may have memory, where
+ * our buffers come from. That works for one that was not there at boot, unless
+ * somebody has a page in it by now. Returns its number, or -1.
+ */
+static long take_block_offline(void)
+{
+	struct dirent *entry;
+	long block = -1;
+	DIR *dir;
+
+	dir = opendir(BLOCKS);
+	if (!dir)
+		return -1;
+	while (block < 0 && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "memory", strlen("memory")))
+			continue;
+		block = atol(entry->d_name + strlen("memory"));
+		if (!block_is(block, "state", "online") ||
+		    !block_is(block, "valid_zones", "Normal") ||
+		    set_block(block, "offline"))
+			block = -1;
+	}
+	closedir(dir);
+
+	return block;
+}
+
+static bool is_in_block(int importer, int fd, long block)
+{
+	long first = block * (block_size() / page_size());
+	long end = first + block_size() / page_size();
+	struct buf_chunks chunks;
+	bool is = false;
+	int i;
+
+	if (buf_get_chunks(importer, fd, 64, &chunks))
+		return false;
+	for (i = 0; i < chunks.count; i++)
+		is = is || (chunks.chunk[i].pfn >= first &&
+			    chunks.chunk[i].pfn < end);
+	buf_put_chunks(&chunks);
+
+	return is;
+}
+
+/*
+ * What is in the pool cannot be moved, so it has to go. The block starts out
+ * empty, and then is full of buffers.
+ */
+POOL_TEST(block_goes_offline_with_the_pool_in_it)
+{
+	int fds[MAX_BUFS], count, i, in_block = 0;
+	long long pages;
+	long block;
+
+	if (is_dma32(variant->name))
+		SKIP(return, "no memory of %s can be removed", variant->name);
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
+	block = take_block_offline();
+	if (block < 0)
+		SKIP_UNLESS_NEEDED(return, "offline",
+				   "no memory block can be removed");
+	ASSERT_EQ(0, set_block(block, "online_kernel"));
+
+	for (count = 0; count < MAX_BUFS; count++) {
+		fds[count] = heap_alloc(self->fd, MIB(8) + KIB(68));
+		if (fds[count] < 0)
+			break;
+		in_block += is_in_block(self->importer, fds[count], block);
+		if (in_block > 8 || meminfo_kib("MemFree:") < KIB(96))
+			break;
+	}
+	EXPECT_LT(8, in_block);
+
+	/* In use: refused, and nobody loses anything */
+	EXPECT_GT(0, set_block(block, "offline"));
+	EXPECT_TRUE(block_is(block, "state", "online"));
+
+	for (i = 0; i <= count && i < MAX_BUFS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	pages = pool_pages(variant->name);
+	EXPECT_LT(8 * pages_of(MIB(8)), pages);
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
+	EXPECT_EQ(0, set_block(block, "offline"));
+	EXPECT_TRUE(block_is(block, "state", "offline"));
+	EXPECT_EQ(0, set_block(block, "online_kernel"));
+}
+
+/* Tries every block; what can go offline comes back. Returns how many cannot */
+static int count_refused(void)
+{
+	struct dirent *entry;
+	int refused = 0;
+	long block;
+	DIR *dir;
+
+	dir = opendir(BLOCKS);
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "memory", strlen("memory")))
+			continue;
+		block = atol(entry->d_name + strlen("memory"));
+		if (!block_is(block, "state", "online"))
+			continue;
+		if (set_block(block, "offline"))
+			refused++;
+		else
+			set_block(block, "online_kernel");
+	}
+	closedir(dir);
+
+	return refused;
+}
+
+/* Who refuses may be asked before the pool, which then hears of the end only */
+POOL_TEST(pool_keeps_buffers_after_refused_offlining)
+{
+	if (!count_refused())
+		SKIP_UNLESS_NEEDED(return, "offline",
+				   "no memory block is refused");
+	EXPECT_TRUE(WAIT_FOR(pool_keeps(variant->name, self->fd)));
+}
+
+int main(int argc, char **argv)
+{
+	heap_tests_init();
+	heap_register(&_pool_fixture_object);
+
+	return test_harness_run(argc, argv);
+}
