@@ -68,7 +68,7 @@ machine()
 		overlays=(probe)
 		nodes 1G 1G
 		need=$KUNIT_NEEDS,builtin
-		APPEND="cma=32M $seed"
+		APPEND="cma=64M $seed"
 		;;
 	# Part debug has run the KUnit suites of that kernel
 	debug-cma)
