@@ -1,36 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A mock source, and a pool in front of it, for the KUnit suites of the pool
+ * A mock source for the KUnit suites of the pool
  */
 
-#include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
-#include <linux/iopoll.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
-#include <linux/nodemask.h>
-#include <linux/percpu.h>
 #include <linux/pfn.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-#include <linux/topology.h>
-#include <linux/vmstat.h>
 #include <linux/wait.h>
 
-#include <kunit/resource.h>
-#include <kunit/test.h>
-
 #include "../heap_backing.h"
-#include "../heap_pool.h"
 #include "heap_test_helpers.h"
 #include "heap_test_source.h"
 
@@ -179,6 +169,24 @@ static void mock_wait(struct mock_source *mock, bool *hold, bool *held)
 	WRITE_ONCE(*held, false);
 }
 
+/* kthread_stop() wakes the scrubber here, too */
+static bool mock_scrubber_may_go_on(struct mock_source *mock)
+{
+	return !READ_ONCE(mock->hold) ||
+	       (READ_ONCE(mock->stop_opens) && kthread_should_stop());
+}
+
+static void mock_hold_scrubber(struct mock_source *mock)
+{
+	WRITE_ONCE(mock->scrubber, current);
+	if (!READ_ONCE(mock->hold))
+		return;
+
+	WRITE_ONCE(mock->held, true);
+	wait_event(mock->gate, mock_scrubber_may_go_on(mock));
+	WRITE_ONCE(mock->held, false);
+}
+
 /* Its first byte is @value, and each is like the next one */
 static bool page_holds(const u8 *vaddr, u8 value)
 {
@@ -323,7 +331,7 @@ static int mock_source_scrub(struct dma_heap_source *source, struct page *page,
 
 	might_sleep();
 	if (mock_is_scrubber())
-		mock_wait(mock, &mock->hold, &mock->held);
+		mock_hold_scrubber(mock);
 	else
 		mock_wait(mock, &mock->hold_payer, &mock->payer_held);
 	ret = mock_count_scrub_call(mock);
@@ -342,7 +350,7 @@ const struct dma_heap_source_ops mock_source_ops = {
 	.scrub = mock_source_scrub,
 };
 
-static void mock_source_init(struct mock_source *mock)
+void mock_source_init(struct mock_source *mock)
 {
 	mock->base.ops = &mock_source_ops;
 	init_waitqueue_head(&mock->gate);
@@ -372,6 +380,13 @@ unsigned int when_gone(struct mock_backing *backing)
 	spin_unlock(&backing->mock->lock);
 
 	return gone;
+}
+
+/* Only for the scrubber */
+void mock_open_scrubber_gate(struct mock_source *mock)
+{
+	WRITE_ONCE(mock->hold, false);
+	wake_up(&mock->gate);
 }
 
 void mock_open_gate(struct mock_source *mock)
@@ -459,269 +474,4 @@ void backing_put(struct mock_backing *backing)
 	spin_unlock(&mock->lock);
 
 	mock->pool->ops->free(mock->pool, &backing->base);
-}
-
-KUNIT_DEFINE_ACTION_WRAPPER(backing_put_wrapper, backing_put,
-			    struct mock_backing *);
-/* NR_KERNEL_MISC_RECLAIMABLE of a node, with what CPUs have not added to it yet */
-long reclaimable_pages_of(int nid)
-{
-	struct pglist_data *node = NODE_DATA(nid);
-	long pages = atomic_long_read(&node->vm_stat[NR_KERNEL_MISC_RECLAIMABLE]);
-	int cpu;
-
-	for_each_online_cpu(cpu) {
-		s8 *diff = per_cpu_ptr(node->per_cpu_nodestats,
-				       cpu)->vm_node_stat_diff;
-
-		pages += READ_ONCE(diff[NR_KERNEL_MISC_RECLAIMABLE]);
-	}
-
-	return pages;
-}
-
-long reclaimable_pages(void)
-{
-	long pages = 0;
-	int nid;
-
-	for_each_online_node(nid)
-		pages += reclaimable_pages_of(nid);
-
-	return pages;
-}
-
-/* A CPU may be about to add; but then the number is there in the end */
-void expect_reclaimable(struct pool_test *ctx, long pages)
-{
-	long now;
-
-	read_poll_timeout(reclaimable_pages, now,
-			  now == ctx->reclaimable + pages, 1000,
-			  PATIENCE_US / 10, false);
-	KUNIT_EXPECT_EQ(ctx->test, now, ctx->reclaimable + pages);
-}
-
-/* An action, to be released or removed by who destroys the pool otherwise */
-void pool_destroy(void *data)
-{
-	struct pool_test *ctx = data;
-
-	mock_open_gate(&ctx->mock);
-	dma_heap_pool_destroy(ctx->pool);
-	ctx->pool = NULL;
-}
-
-/* With the pool everything has gone */
-static void pool_test_expect_nothing(void *data)
-{
-	struct mock_backing *backing, *next;
-	struct pool_test *ctx = data;
-
-	KUNIT_EXPECT_EQ(ctx->test, SEEN(ctx, errors), 0);
-	KUNIT_EXPECT_EQ(ctx->test, SEEN(ctx, freed_pages),
-			SEEN(ctx, allocated_pages));
-	expect_reclaimable(ctx, 0);
-
-	list_for_each_entry_safe(backing, next, &ctx->mock.gone, in_mock)
-		kfree(backing);
-}
-
-int pool_create(struct pool_test *ctx)
-{
-	ctx->pool = dma_heap_pool_create("kunit", &ctx->mock.base);
-	if (IS_ERR(ctx->pool))
-		return PTR_ERR(ctx->pool);
-
-	ctx->mock.pool = dma_heap_pool_source(ctx->pool);
-
-	return kunit_add_action_or_reset(ctx->test, pool_destroy, ctx);
-}
-
-static int pool_test_start(struct kunit *test, bool reserved)
-{
-	struct pool_test *ctx;
-	int ret;
-
-	ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
-	if (!ctx)
-		return -ENOMEM;
-
-	/* What is freed on a node is found there */
-	set_cpus_allowed_ptr(current, cpumask_of_node(numa_node_id()));
-
-	ctx->test = test;
-	mock_source_init(&ctx->mock);
-	ctx->mock.base.reserved = reserved;
-	ctx->reclaimable = reclaimable_pages();
-	ret = kunit_add_action_or_reset(test, pool_test_expect_nothing, ctx);
-	if (ret)
-		return ret;
-
-	ret = pool_create(ctx);
-	if (ret)
-		return ret;
-
-	test->priv = ctx;
-
-	return 0;
-}
-
-int pool_test_init(struct kunit *test)
-{
-	return pool_test_start(test, false);
-}
-
-/* With a source whose memory is nobody else's */
-int pool_test_init_reserved(struct kunit *test)
-{
-	return pool_test_start(test, true);
-}
-
-struct dma_heap_pool_stats pool_stats(struct pool_test *ctx)
-{
-	struct dma_heap_pool_stats stats;
-
-	dma_heap_pool_get_stats(ctx->pool, &stats);
-
-	return stats;
-}
-
-unsigned long pool_pages(struct pool_test *ctx)
-{
-	struct dma_heap_pool_stats stats = pool_stats(ctx);
-
-	return stats.clean_pages + stats.dirty_pages;
-}
-
-/* What the pool counted is what the source saw */
-static bool pool_is_balanced(struct pool_test *ctx)
-{
-	struct dma_heap_pool_stats stats = pool_stats(ctx);
-	struct mock_counts seen = mock_counts(&ctx->mock);
-	unsigned long pages = stats.clean_pages + stats.dirty_pages;
-
-	return seen.allocated_pages == seen.freed_pages + seen.used_pages + pages &&
-	       seen.freed_pages == stats.evicted_pages + stats.decayed_pages +
-				   stats.shrunk_pages + stats.leaked_pages &&
-	       seen.by_scrubber >= stats.scrubbed_pages &&
-	       seen.by_others >= stats.paid_pages &&
-	       seen.by_scrubber + seen.by_others ==
-	       stats.scrubbed_pages + stats.paid_pages + seen.in_vain;
-}
-
-static bool reclaimable_is_exact(struct pool_test *ctx)
-{
-	unsigned long pages = ctx->mock.base.reserved ? 0 : pool_pages(ctx);
-
-	return reclaimable_pages() == ctx->reclaimable + pages;
-}
-
-/* Whatever the test was about, nothing is lost and nothing counted twice */
-void pool_test_exit(struct kunit *test)
-{
-	struct pool_test *ctx = test->priv;
-	bool balanced, exact;
-
-	/* Who failed has told us, and may have left anything */
-	if (!ctx || !ctx->pool || READ_ONCE(test->status) == KUNIT_FAILURE)
-		return;
-
-	mock_open_gate(&ctx->mock);
-	read_poll_timeout(pool_is_balanced, balanced, balanced, 1000,
-			  PATIENCE_US, false, ctx);
-	KUNIT_EXPECT_TRUE(test, balanced);
-	read_poll_timeout(reclaimable_is_exact, exact, exact, 1000,
-			  PATIENCE_US / 10, false, ctx);
-	KUNIT_EXPECT_TRUE(test, exact);
-}
-
-struct dma_heap_backing *pool_try_get(struct pool_test *ctx, unsigned int pages)
-{
-	struct dma_heap_source *source = ctx->mock.pool;
-
-	return source->ops->alloc(source, PFN_PHYS(pages));
-}
-
-/* Allocate, check what is there, and make it dirty */
-struct mock_backing *pool_get(struct pool_test *ctx, unsigned int pages)
-{
-	struct dma_heap_backing *base = pool_try_get(ctx, pages);
-	struct kunit *test = ctx->test;
-	struct mock_backing *backing;
-	const char *wrong;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, base);
-	backing = to_mock_backing(base);
-	wrong = backing_use(backing, pages, DIRT);
-	if (wrong)
-		KUNIT_FAIL_AND_ABORT(test, "backing of %u pages %s", pages,
-				     wrong);
-	KUNIT_ASSERT_EQ(test, kunit_add_action(test, backing_put_wrapper,
-					       backing), 0);
-
-	return backing;
-}
-
-void pool_put(struct pool_test *ctx, struct mock_backing *backing)
-{
-	kunit_release_action(ctx->test, backing_put_wrapper, backing);
-}
-
-static bool pool_is_scrubbed(struct pool_test *ctx)
-{
-	return !STAT(ctx, dirty_pages) && pool_is_balanced(ctx);
-}
-
-/* Wait until all is clean that is in the pool, and all given back that is not */
-void pool_wait_scrubbed(struct pool_test *ctx)
-{
-	bool scrubbed;
-
-	read_poll_timeout(pool_is_scrubbed, scrubbed, scrubbed, 1000,
-			  PATIENCE_US, false, ctx);
-	KUNIT_ASSERT_EQ(ctx->test, STAT(ctx, dirty_pages), 0);
-	KUNIT_ASSERT_TRUE(ctx->test, scrubbed);
-}
-
-void pool_wait_pages(struct pool_test *ctx, unsigned long expected)
-{
-	unsigned long pages;
-
-	read_poll_timeout(pool_pages, pages,
-			  pages == expected && pool_is_balanced(ctx), 1000,
-			  PATIENCE_US, false, ctx);
-	KUNIT_ASSERT_EQ(ctx->test, pages, expected);
-	KUNIT_ASSERT_TRUE(ctx->test, pool_is_balanced(ctx));
-}
-
-struct mock_backing *pool_put_clean(struct pool_test *ctx,
-				    struct mock_backing *backing)
-{
-	pool_put(ctx, backing);
-	pool_wait_scrubbed(ctx);
-
-	return backing;
-}
-
-/*
- * Have the scrubber work on a backing of DECOY_PAGES that it does not get done,
- * so that all else stays as dirty as it is
- */
-void pool_hold_scrubber(struct pool_test *ctx)
-{
-	struct mock_backing *decoy = pool_get(ctx, DECOY_PAGES);
-	bool held;
-
-	WRITE_ONCE(ctx->mock.hold, true);
-	pool_put(ctx, decoy);
-	read_poll_timeout(READ_ONCE, held, held, 1000, PATIENCE_US, false,
-			  ctx->mock.held);
-	KUNIT_ASSERT_TRUE(ctx->test, held);
-}
-
-void pool_release_scrubber(struct pool_test *ctx)
-{
-	mock_open_gate(&ctx->mock);
-	pool_wait_scrubbed(ctx);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A mock source, and a pool in front of it, for the KUnit suites of the pool
+ * A mock source for the KUnit suites of the pool
  *
  * The source knows of every backing where it is, and can stop the scrubber in
  * the middle of its work. The suites are one module, so nothing is exported.
@@ -11,23 +11,15 @@
 #include <linux/list.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
-#include <linux/time64.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
 #include "../heap_backing.h"
-#include "../heap_pool.h"
 
-struct kunit;
-
-/* How long to wait for what has to happen; shorter than the default decay */
-#define PATIENCE_US	(20 * USEC_PER_SEC)
+struct task_struct;
 
 /* What users of a backing leave in it */
 #define DIRT		0xa5
-
-/* Not the size of anything else */
-#define DECOY_PAGES	1
 
 /* So much is scrubbed at once */
 #define PIECE		SZ_2M
@@ -95,6 +87,8 @@ struct mock_counts {
  * @gate: where the scrubber and others wait
  * @hold: have the scrubber wait before the next chunk
  * @held: it does
+ * @stop_opens: have it wait no longer when it is told to stop
+ * @scrubber: the scrubber's thread, once it has scrubbed; as long as the pool lives
  * @hold_payer: have others wait before they scrub
  * @payer_held: somebody does
  * @hold_free: have those wait who give back, before they are heard
@@ -113,6 +107,8 @@ struct mock_source {
 	wait_queue_head_t gate;
 	bool hold;
 	bool held;
+	bool stop_opens;
+	struct task_struct *scrubber;
 	bool hold_payer;
 	bool payer_held;
 	bool hold_free;
@@ -131,6 +127,7 @@ struct mock_backing *to_mock_backing(struct dma_heap_backing *backing);
 struct mock_counts mock_counts(struct mock_source *mock);
 unsigned int when_gone(struct mock_backing *backing);
 void mock_open_gate(struct mock_source *mock);
+void mock_open_scrubber_gate(struct mock_source *mock);
 
 /* Of what somebody has, or will in a moment */
 bool backing_holds(struct mock_backing *backing, u8 value);
@@ -138,51 +135,8 @@ const char *backing_use(struct mock_backing *backing, unsigned int pages,
 			u8 value);
 void backing_put(struct mock_backing *backing);
 
-/**
- * struct pool_test - what every test starts with
- * @test: the test
- * @mock: the mock source
- * @pool: a pool in front of it, NULL once it was destroyed
- * @reclaimable: NR_KERNEL_MISC_RECLAIMABLE before there was the pool
- * @data: the test's own
- */
-struct pool_test {
-	struct kunit *test;
-	struct mock_source mock;
-	struct dma_heap_pool *pool;
-	long reclaimable;
-	void *data;
-};
+void mock_source_init(struct mock_source *mock);
 
 extern const struct dma_heap_source_ops mock_source_ops;
-
-#define SEEN(ctx, name)	(mock_counts(&(ctx)->mock).name)
-#define STAT(ctx, name)	(pool_stats(ctx).name)
-
-/* For a suite */
-int pool_test_init(struct kunit *test);
-int pool_test_init_reserved(struct kunit *test);
-void pool_test_exit(struct kunit *test);
-
-/* The action that ends the pool is pool_destroy() */
-int pool_create(struct pool_test *ctx);
-void pool_destroy(void *data);
-
-struct dma_heap_pool_stats pool_stats(struct pool_test *ctx);
-unsigned long pool_pages(struct pool_test *ctx);
-long reclaimable_pages(void);
-long reclaimable_pages_of(int nid);
-void expect_reclaimable(struct pool_test *ctx, long pages);
-
-struct dma_heap_backing *pool_try_get(struct pool_test *ctx, unsigned int pages);
-struct mock_backing *pool_get(struct pool_test *ctx, unsigned int pages);
-void pool_put(struct pool_test *ctx, struct mock_backing *backing);
-struct mock_backing *pool_put_clean(struct pool_test *ctx,
-				    struct mock_backing *backing);
-
-void pool_wait_scrubbed(struct pool_test *ctx);
-void pool_wait_pages(struct pool_test *ctx, unsigned long expected);
-void pool_hold_scrubber(struct pool_test *ctx);
-void pool_release_scrubber(struct pool_test *ctx);
 
 #endif /* _HEAP_TEST_SOURCE_H */

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the pool of DMA-BUF heaps: its source wants back all it has
+ *
+ * As the CMA heap does when its area has no more.
+ */
+
+#include <linux/array_size.h>
+#include <linux/gfp.h>
+#include <linux/jiffies.h>
+#include <linux/pfn.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+
+#include <kunit/test.h>
+
+#include "../heap_pool.h"
+#include "heap_pool_kunit.h"
+#include "heap_test_pool.h"
+#include "heap_test_source.h"
+
+/**
+ * struct taker - somebody who wants all that is in the pool
+ * @ctx: the test
+ * @task: who that is
+ * @began: when
+ * @ended: when it was done
+ * @freed: how many backings the source had got by then
+ */
+struct taker {
+	struct pool_test *ctx;
+	struct pool_task *task;
+	unsigned long began;
+	unsigned long ended;
+	unsigned int freed;
+};
+
+static void take_task(void *data)
+{
+	struct taker *taker = data;
+
+	taker->began = jiffies;
+	dma_heap_pool_give_back(taker->ctx->pool);
+	taker->ended = jiffies;
+	taker->freed = SEEN(taker->ctx, freed);
+	dma_heap_pool_keep_again(taker->ctx->pool);
+}
+
+static struct taker *taker_start(struct pool_test *ctx)
+{
+	struct taker *taker;
+
+	taker = kunit_kzalloc(ctx->test, sizeof(*taker), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(ctx->test, taker);
+	taker->ctx = ctx;
+	taker->task = pool_task_start(ctx, take_task, taker);
+
+	return taker;
+}
+
+static bool taker_gave_up(const struct taker *taker)
+{
+	return time_after_eq(taker->ended, taker->began + SHORTAGE);
+}
+
+static bool taker_waits(struct taker *taker)
+{
+	return pool_task_is_asleep(taker->task, TASK_UNINTERRUPTIBLE);
+}
+
+/*
+ * Somebody is at something that has been in the pool, and waits at a gate. Open it
+ * as soon as the taker waits for that. Returns whether the taker was done when the
+ * source had @freed more backings. If not, it must have waited as long as it may.
+ */
+static bool give_back_waits(struct pool_test *ctx, unsigned int freed)
+{
+	struct kunit *test = ctx->test;
+	unsigned int before = SEEN(ctx, freed);
+	struct taker *taker = taker_start(ctx);
+	bool all;
+
+	POOL_WAIT_FOR(test, taker_waits(taker) || pool_task_is_done(taker->task));
+	mock_open_gate(&ctx->mock);
+	pool_task_join(taker->task);
+
+	all = taker->freed - before == freed;
+	KUNIT_EXPECT_TRUE(test, all || taker_gave_up(taker));
+
+	return all;
+}
+
+static void give_back_of_empty_pool_changes_nothing(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+
+	dma_heap_pool_give_back(ctx->pool);
+	dma_heap_pool_keep_again(ctx->pool);
+	backing = pool_get(ctx, 4);
+	dma_heap_pool_give_back(ctx->pool);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
+	dma_heap_pool_keep_again(ctx->pool);
+	/* A task that began before there was a pool does that */
+	dma_heap_pool_keep_again(ctx->pool);
+
+	pool_put_clean(ctx, backing);
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
+}
+
+/* One backing is clean, one dirty, and the scrubber has one */
+static bool give_back_with_held_scrubber(struct pool_test *ctx)
+{
+	struct mock_backing *clean = pool_get(ctx, 4);
+	struct mock_backing *dirty = pool_get(ctx, 8);
+	u64 shrunk = STAT(ctx, shrunk_pages);
+	struct kunit *test = ctx->test;
+	bool all;
+
+	pool_put_clean(ctx, clean);
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, dirty);
+	all = give_back_waits(ctx, 3);
+
+	pool_wait_scrubbed(ctx);
+	KUNIT_EXPECT_NE(test, when_gone(clean), 0);
+	KUNIT_EXPECT_NE(test, when_gone(dirty), 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages) - shrunk + pool_pages(ctx),
+			4 + 8 + DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
+
+	return all;
+}
+
+/* Another task has taken the backing out to give it back */
+static bool give_back_with_held_drain(struct pool_test *ctx)
+{
+	struct pool_task *task;
+	bool all;
+
+	pool_put_clean(ctx, pool_get(ctx, 4));
+	WRITE_ONCE(ctx->mock.hold_free, true);
+	task = pool_task_start(ctx, pool_drain_task, ctx);
+	POOL_WAIT_FOR(ctx->test, READ_ONCE(ctx->mock.free_held));
+	all = give_back_waits(ctx, 1);
+	pool_task_join(task);
+
+	return all;
+}
+
+/* A task scrubs what it frees, because more than half of the cap is dirty */
+static bool give_back_with_held_payer(struct pool_test *ctx)
+{
+	struct mock_backing *backing = pool_get_for_task(ctx, 4);
+	u64 paid = STAT(ctx, paid_pages);
+	struct pool_task *task;
+	bool all;
+
+	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(9));
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, pool_get(ctx, 4));
+	WRITE_ONCE(ctx->mock.hold_payer, true);
+	task = pool_task_start(ctx, pool_put_task, backing);
+	POOL_WAIT_FOR(ctx->test, READ_ONCE(ctx->mock.payer_held));
+	all = give_back_waits(ctx, 3);
+	pool_task_join(task);
+	KUNIT_EXPECT_EQ(ctx->test, STAT(ctx, paid_pages) - paid, 4);
+
+	return all;
+}
+
+/**
+ * struct give_back_case - where memory is when somebody wants it
+ * @desc: its name
+ * @run: have it wanted there; returns whether all of it came
+ */
+struct give_back_case {
+	const char *desc;
+	bool (*run)(struct pool_test *ctx);
+};
+
+static const struct give_back_case give_back_params[] = {
+	{ "the scrubber", give_back_with_held_scrubber },
+	{ "a task that drains", give_back_with_held_drain },
+	{ "a task that frees", give_back_with_held_payer },
+};
+
+KUNIT_ARRAY_PARAM_DESC(give_back, give_back_params, desc);
+
+/* Others have some of the pages, and get on in time */
+static void give_back_waits_for_all_pages(struct kunit *test)
+{
+	const struct give_back_case *param = test->param_value;
+	struct pool_test *ctx = test->priv;
+	bool all = false;
+	int i;
+
+	for (i = 0; i < TRIES && !all; i++) {
+		pool_wait_scrubbed(ctx);
+		dma_heap_pool_drain(ctx->pool);
+		all = param->run(ctx);
+	}
+	KUNIT_EXPECT_TRUE(test, all);
+	pool_wait_scrubbed(ctx);
+	dma_heap_pool_set_max(ctx->pool, SZ_1G);
+	pool_expect_keeps(ctx);
+}
+
+/* A scrubber that does not get on is waited for, but not for ever */
+static void give_back_gives_up_on_held_scrubber(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *dirty = pool_get(ctx, 8);
+	struct taker *taker;
+
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, dirty);
+
+	taker = taker_start(ctx);
+	pool_task_join(taker->task);
+	KUNIT_EXPECT_TRUE(test, taker_gave_up(taker));
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(ctx->mock.held));
+	KUNIT_EXPECT_EQ(test, when_gone(dirty), 1);
+	KUNIT_EXPECT_EQ(test, taker->freed, 1);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
+
+	/* Nobody wants the memory any more */
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
+	pool_expect_keeps(ctx);
+}
+
+/* One backing is on its way to the source when somebody frees another one */
+static void give_back_evicts_what_is_freed_meanwhile(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *clean = pool_get(ctx, 4);
+	struct mock_backing *backing = pool_get_for_task(ctx, 8);
+	struct pool_task *task;
+	struct taker *taker;
+
+	pool_put_clean(ctx, clean);
+	WRITE_ONCE(ctx->mock.hold_free, true);
+	taker = taker_start(ctx);
+	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.free_held));
+	task = pool_task_start(ctx, pool_put_task, backing);
+	POOL_WAIT_FOR(test, STAT(ctx, evicted_pages) == 8);
+	KUNIT_EXPECT_FALSE(test, pool_task_is_done(taker->task));
+	mock_open_gate(&ctx->mock);
+	pool_task_join(task);
+	pool_task_join(taker->task);
+
+	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 8);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 0);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 2);
+	pool_expect_keeps(ctx);
+}
+
+/* Two tasks want the memory: the pool keeps nothing until both have looked for it */
+static void give_back_lasts_until_keep_again(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+
+	backing = pool_get(ctx, 4);
+	dma_heap_pool_give_back(ctx->pool);
+	dma_heap_pool_give_back(ctx->pool);
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
+
+	backing = pool_get(ctx, 4);
+	dma_heap_pool_keep_again(ctx->pool);
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4 + 4);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, scrubs), 0);
+
+	dma_heap_pool_keep_again(ctx->pool);
+	pool_expect_keeps(ctx);
+}
+
+/* All three wait for the same scrubber, which does not get on */
+static void give_back_to_three_tasks_frees_all_once(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct taker *takers[3];
+	int i;
+
+	pool_put_clean(ctx, pool_get(ctx, 4));
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, pool_get(ctx, 8));
+	for (i = 0; i < ARRAY_SIZE(takers); i++)
+		takers[i] = taker_start(ctx);
+
+	for (i = 0; i < ARRAY_SIZE(takers); i++) {
+		pool_task_join(takers[i]->task);
+		KUNIT_EXPECT_TRUE(test, taker_gave_up(takers[i]));
+	}
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 2);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4 + 8);
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
+	pool_expect_keeps(ctx);
+}
+
+const struct kunit_case give_back_cases[] = {
+	KUNIT_CASE(give_back_of_empty_pool_changes_nothing),
+	KUNIT_CASE_PARAM(give_back_waits_for_all_pages, give_back_gen_params),
+	KUNIT_CASE(give_back_gives_up_on_held_scrubber),
+	KUNIT_CASE(give_back_evicts_what_is_freed_meanwhile),
+	KUNIT_CASE(give_back_lasts_until_keep_again),
+	KUNIT_CASE(give_back_to_three_tasks_frees_all_once),
+	{}
+};

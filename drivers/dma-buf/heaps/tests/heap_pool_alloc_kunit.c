@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the pool of DMA-BUF heaps: allocations
+ *
+ * What an allocation takes from the pool, and in which state it gets it.
+ */
+
+#include <linux/array_size.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include "../heap_backing.h"
+#include "heap_pool_kunit.h"
+#include "heap_test_pool.h"
+#include "heap_test_source.h"
+
+static const unsigned int reuse_cases[] = { 1, 2, 3, 16, 67, 512 };
+
+static void reuse_desc(const unsigned int *pages, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u pages", *pages);
+}
+
+KUNIT_ARRAY_PARAM(reuse, reuse_cases, reuse_desc);
+
+/* The scrubber makes a backing clean between two buffers of its size */
+static void pool_hit_returns_freed_backing_clean(struct kunit *test)
+{
+	unsigned int pages = *(const unsigned int *)test->param_value;
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+	int i;
+
+	backing = pool_get(ctx, pages);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), 1);
+
+	for (i = 1; i <= 3; i++) {
+		pool_put_clean(ctx, backing);
+		KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), pages);
+		KUNIT_EXPECT_EQ(test, STAT(ctx, scrubbed_pages), i * pages);
+
+		KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, pages), backing);
+		KUNIT_EXPECT_EQ(test, STAT(ctx, hits), i);
+		KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), 0);
+	}
+
+	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_hits), 0);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, calls), 1);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
+}
+
+/* More than the pool has hash buckets */
+#define MANY_SIZES	100
+
+/* An allocation takes no larger backing, and no smaller one */
+static void pool_hit_needs_same_size(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing **backings;
+	unsigned int i;
+
+	backings = kunit_kcalloc(test, MANY_SIZES + 1, sizeof(*backings),
+				 GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, backings);
+
+	for (i = 1; i <= MANY_SIZES; i++) {
+		backings[i] = pool_get(ctx, i);
+		pool_put(ctx, backings[i]);
+	}
+	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), MANY_SIZES);
+	pool_wait_scrubbed(ctx);
+
+	for (i = 1; i <= MANY_SIZES; i++)
+		KUNIT_EXPECT_PTR_EQ_MSG(test, pool_get(ctx, i), backings[i],
+					"%u pages", i);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, hits), MANY_SIZES);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), MANY_SIZES);
+}
+
+KUNIT_ARRAY_PARAM_DESC(state, state_cases, desc);
+
+/* The memory that was used last may still be in the CPU's caches */
+static void pool_newest_backing_is_taken_first(struct kunit *test)
+{
+	const struct state_case *state = test->param_value;
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backings[4];
+	int i = ARRAY_SIZE(backings);
+
+	pool_get_many(ctx, backings, ARRAY_SIZE(backings), 4, 0);
+	if (state->dirty)
+		pool_hold_scrubber(ctx);
+	pool_put_many(ctx, backings, ARRAY_SIZE(backings), !state->dirty);
+
+	while (i--)
+		KUNIT_EXPECT_PTR_EQ_MSG(test, pool_get(ctx, 4), backings[i],
+					"number %d", i);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, hits), state->dirty ? 0 : 4);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_hits), state->dirty ? 4 : 0);
+}
+
+/* The scrubber is busy, and the only backing of the size is dirty */
+static void pool_dirty_hit_is_scrubbed_by_allocator(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 16);
+
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 16 + DECOY_PAGES);
+
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 16), backing);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_hits), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, hits), 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 16);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 16);
+}
+
+/* The dirty backing was freed last, the clean one is taken all the same */
+static void pool_clean_is_taken_before_dirty(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *clean = pool_get(ctx, 4);
+	struct mock_backing *dirty = pool_get(ctx, 4);
+
+	pool_put_clean(ctx, clean);
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, dirty);
+
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), clean);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, hits), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 0);
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), dirty);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_hits), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 4);
+}
+
+/* The allocation goes to the source instead, and does not wait */
+static void pool_alloc_passes_over_backing_being_scrubbed(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *other;
+
+	pool_hold_scrubber(ctx);
+	other = pool_get(ctx, DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), 2);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), DECOY_PAGES);
+
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_PTR_NE(test, pool_get(ctx, DECOY_PAGES), other);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, hits), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), 2);
+}
+
+/* The backing stays in the pool as it is, for the next allocation */
+static void pool_killed_allocator_scrubs_nothing(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 8);
+	struct dma_heap_backing *base;
+
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, backing);
+
+	sigaddset(&current->pending.signal, SIGKILL);
+	set_thread_flag(TIF_SIGPENDING);
+	base = pool_try_get(ctx, 8);
+	sigdelset(&current->pending.signal, SIGKILL);
+	clear_thread_flag(TIF_SIGPENDING);
+
+	KUNIT_EXPECT_PTR_EQ(test, base, ERR_PTR(-EINTR));
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 8 + DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), backing);
+}
+
+/* The pool hands on any error, and does not try again */
+static void pool_alloc_returns_error_of_source(struct kunit *test)
+{
+	static const int errors[] = { -ENOMEM, -EINTR, -EREMOTEIO };
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 4);
+	int i;
+
+	pool_put_clean(ctx, backing);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		ctx->mock.ret = errors[i];
+		KUNIT_EXPECT_PTR_EQ(test, pool_try_get(ctx, 8), ERR_PTR(errors[i]));
+		KUNIT_EXPECT_EQ(test, STAT(ctx, misses), i + 2);
+	}
+
+	/* A hit needs no source */
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
+	ctx->mock.ret = 0;
+	pool_get(ctx, 8);
+}
+
+/**
+ * struct clean_case - who has something to do with the CPU's caches
+ * @desc: who
+ * @uncached: the source is
+ * @noncoherent: a device that uses the buffer is
+ * @cleaned: whether there is nothing of the next buffer in a cache
+ */
+struct clean_case {
+	const char *desc;
+	bool uncached;
+	bool noncoherent;
+	bool cleaned;
+};
+
+static const struct clean_case clean_cases[] = {
+	{ "nobody", false, false, false },
+	{ "a device", false, true, true },
+	{ "the source", true, false, true },
+	{ "the source and a device", true, true, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(clean, clean_cases, desc);
+
+/* The scrubber cleans lines only if asked to, and the backing tells the next buffer */
+static void pool_cleans_caches_only_if_needed(struct kunit *test)
+{
+	const struct clean_case *param = test->param_value;
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+
+	kunit_release_action(test, pool_destroy, ctx);
+	ctx->mock.base.uncached = param->uncached;
+	KUNIT_ASSERT_EQ(test, pool_create(ctx), 0);
+	KUNIT_EXPECT_EQ(test, ctx->mock.pool->uncached, param->uncached);
+
+	backing = pool_get(ctx, 8);
+	KUNIT_EXPECT_EQ(test, backing->base.cleaned, param->uncached);
+	backing->base.noncoherent = param->noncoherent;
+
+	/* By the scrubber */
+	pool_put_clean(ctx, backing);
+	KUNIT_ASSERT_PTR_EQ(test, pool_get(ctx, 8), backing);
+	KUNIT_EXPECT_EQ(test, backing->base.cleaned, param->cleaned);
+
+	/* By an allocating task; the device is expected to use the backing again */
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, backing);
+	KUNIT_ASSERT_PTR_EQ(test, pool_get(ctx, 8), backing);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_hits), 1);
+	KUNIT_EXPECT_EQ(test, backing->base.cleaned, param->cleaned);
+}
+
+const struct kunit_case pool_alloc_cases[] = {
+	KUNIT_CASE_PARAM(pool_hit_returns_freed_backing_clean, reuse_gen_params),
+	KUNIT_CASE(pool_hit_needs_same_size),
+	KUNIT_CASE_PARAM(pool_newest_backing_is_taken_first, state_gen_params),
+	KUNIT_CASE(pool_dirty_hit_is_scrubbed_by_allocator),
+	KUNIT_CASE(pool_clean_is_taken_before_dirty),
+	KUNIT_CASE(pool_alloc_passes_over_backing_being_scrubbed),
+	KUNIT_CASE(pool_killed_allocator_scrubs_nothing),
+	KUNIT_CASE(pool_alloc_returns_error_of_source),
+	KUNIT_CASE_PARAM(pool_cleans_caches_only_if_needed, clean_gen_params),
+	{}
+};

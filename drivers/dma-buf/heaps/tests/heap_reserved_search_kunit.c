@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the pool of DMA-BUF heaps: reserved memory is looked for
+ *
+ * An allocation that finds none in the source gets what the pool has, and
+ * waits for what is on its way as long as that helps.
+ */
+
+#include <linux/array_size.h>
+#include <linux/gfp.h>
+#include <linux/sched.h>
+
+#include <kunit/test.h>
+
+#include "../heap_pool.h"
+#include "heap_pool_kunit.h"
+#include "heap_test_helpers.h"
+#include "heap_test_pool.h"
+#include "heap_test_source.h"
+
+static void reserved_search_takes_clean_one_by_one(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backings[4];
+	struct mock_backing *dirty = pool_get(ctx, 20);
+	int i;
+
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+
+	pool_get_many(ctx, backings, ARRAY_SIZE(backings), 8, -1);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	pool_put_many(ctx, backings, ARRAY_SIZE(backings), true);
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, dirty);
+
+	for (i = 0; i < ARRAY_SIZE(backings); i++) {
+		KUNIT_EXPECT_EQ(test, pool_search_once(ctx), 0);
+		KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), i + 1);
+		KUNIT_EXPECT_EQ(test, when_gone(backings[i]), i + 1);
+	}
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 8 + 7 + 6 + 5);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 20 + DECOY_PAGES);
+
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), 0);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), 0);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
+}
+
+/* A search ends only if nothing has come back since the last look at the source */
+static void reserved_search_sees_what_came_back(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 4);
+	struct mock_backing *other = pool_get(ctx, 8);
+	struct dma_heap_pool_search search;
+
+	pool_put_clean(ctx, backing);
+	dma_heap_pool_search_begin(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, search.pages, 4);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_drain(ctx->pool), 4);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
+			-ENOENT);
+	dma_heap_pool_search_end(ctx->pool, &search);
+
+	/* The backing became clean and was allocated: the search has to look again */
+	pool_put(ctx, other);
+	dma_heap_pool_search_begin(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, search.pages, 8);
+	pool_wait_scrubbed(ctx);
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), other);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
+			-ENOENT);
+	dma_heap_pool_search_end(ctx->pool, &search);
+}
+
+/* What becomes clean while a search waits goes to the source */
+static void reserved_pool_keeps_nothing_while_search_waits(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *first = pool_get(ctx, 4);
+	struct mock_backing *second = pool_get(ctx, 8);
+	struct mock_backing *third = pool_get(ctx, 16);
+	struct dma_heap_pool_search search, other;
+
+	/* A search takes clean backings one by one, and the pool keeps others */
+	pool_put_clean(ctx, first);
+	dma_heap_pool_search_begin(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	KUNIT_EXPECT_EQ(test, when_gone(first), 1);
+	pool_put_clean(ctx, second);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 8);
+	dma_heap_pool_search_begin(ctx->pool, &other);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	KUNIT_EXPECT_EQ(test, when_gone(second), 2);
+
+	/* Both searches would wait for what has already happened */
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &other), 0);
+	pool_put(ctx, third);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, when_gone(third), 3);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4 + 8 + 16);
+
+	/* The pool keeps nothing until both have ended */
+	dma_heap_pool_search_end(ctx->pool, &search);
+	third = pool_get(ctx, 16);
+	pool_put(ctx, third);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, when_gone(third), 4);
+	dma_heap_pool_search_end(ctx->pool, &other);
+	third = pool_get(ctx, 16);
+	pool_put_clean(ctx, third);
+	KUNIT_EXPECT_EQ(test, when_gone(third), 0);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 16);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
+}
+
+#define MAX_WAITERS	4
+
+/**
+ * struct waiter - an allocation that found nothing in the source
+ * @ctx: the test
+ * @task: whose it is
+ * @ret: what its search for memory gave
+ */
+struct waiter {
+	struct pool_test *ctx;
+	struct pool_task *task;
+	int ret;
+};
+
+static void waiter_task(void *data)
+{
+	struct waiter *waiter = data;
+
+	waiter->ret = pool_search_once(waiter->ctx);
+}
+
+/* Returns when all of them wait in give_back_one(), which has no time-out */
+static struct waiter *waiters_start(struct pool_test *ctx, unsigned int count)
+{
+	struct kunit *test = ctx->test;
+	struct waiter *waiters;
+	unsigned int i;
+
+	waiters = kunit_kcalloc(test, count, sizeof(*waiters), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, waiters);
+	for (i = 0; i < count; i++) {
+		waiters[i].ctx = ctx;
+		waiters[i].task = pool_task_start(ctx, waiter_task, &waiters[i]);
+	}
+	for (i = 0; i < count; i++)
+		POOL_WAIT_FOR(test, pool_task_is_asleep(waiters[i].task,
+							TASK_KILLABLE));
+
+	return waiters;
+}
+
+/* All of them end, not only the first */
+static void waiters_expect(struct waiter *waiters, unsigned int count, int ret)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		pool_task_join(waiters[i].task);
+		KUNIT_EXPECT_EQ_MSG(waiters[i].ctx->test, waiters[i].ret, ret,
+				    "waiter %u", i);
+	}
+}
+
+static void reserved_search_waits_for_scrubber(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+
+	pool_hold_scrubber(ctx);
+	waiters = waiters_start(ctx, MAX_WAITERS);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
+	mock_open_gate(&ctx->mock);
+	waiters_expect(waiters, MAX_WAITERS, 0);
+
+	/* The backing is in the source: from the pool others could take it first */
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 0);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+}
+
+static void reserved_search_wakes_when_pool_keeps_nothing(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+
+	pool_hold_scrubber(ctx);
+	dma_heap_pool_set_max(ctx->pool, 0);
+	waiters = waiters_start(ctx, 1);
+	mock_open_gate(&ctx->mock);
+	waiters_expect(waiters, 1, 0);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+}
+
+static void reserved_search_wakes_when_scrub_fails(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+
+	pool_hold_scrubber(ctx);
+	ctx->mock.scrub_fail_at = 1;
+	waiters = waiters_start(ctx, 1);
+	mock_open_gate(&ctx->mock);
+	waiters_expect(waiters, 1, 0);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 1);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+}
+
+/* The scrubber is held until all of them have ended */
+static void reserved_search_ends_on_kill(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+	int i;
+
+	pool_hold_scrubber(ctx);
+	waiters = waiters_start(ctx, 2);
+	for (i = 0; i < 2; i++)
+		pool_task_kill(waiters[i].task);
+	waiters_expect(waiters, 2, -EINTR);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(ctx->mock.held));
+
+	/* Nobody waits any more, so the pool keeps the backing */
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
+}
+
+/**
+ * struct payer - somebody who frees what the pool cannot have
+ * @backing: that
+ * @taken: there was no memory for a bin
+ */
+struct payer {
+	struct mock_backing *backing;
+	bool taken;
+};
+
+static void pay_task(void *data)
+{
+	struct payer *payer = data;
+
+	payer->taken = pool_put_no_bin(payer->backing);
+}
+
+static void reserved_search_waits_for_freeing_task(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+	struct pool_task *task;
+	struct payer *payer;
+
+	heap_test_faults_init(test);
+	payer = kunit_kzalloc(test, sizeof(*payer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, payer);
+	payer->backing = pool_get_for_task(ctx, 8);
+	WRITE_ONCE(ctx->mock.hold_payer, true);
+	task = pool_task_start(ctx, pay_task, payer);
+	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.payer_held));
+
+	waiters = waiters_start(ctx, 2);
+	mock_open_gate(&ctx->mock);
+	waiters_expect(waiters, 2, 0);
+	pool_task_join(task);
+	KUNIT_EXPECT_TRUE(test, payer->taken);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 8);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+}
+
+/* A task has taken the backing out of the pool, and the source does not have it yet */
+static void reserved_search_waits_for_drain(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+	struct pool_task *task;
+
+	pool_put_clean(ctx, pool_get(ctx, 8));
+	WRITE_ONCE(ctx->mock.hold_free, true);
+	task = pool_task_start(ctx, pool_drain_task, ctx);
+	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.free_held));
+
+	waiters = waiters_start(ctx, 2);
+	mock_open_gate(&ctx->mock);
+	waiters_expect(waiters, 2, 0);
+	pool_task_join(task);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+}
+
+const struct kunit_case reserved_search_cases[] = {
+	KUNIT_CASE(reserved_search_takes_clean_one_by_one),
+	KUNIT_CASE(reserved_search_sees_what_came_back),
+	KUNIT_CASE(reserved_pool_keeps_nothing_while_search_waits),
+	KUNIT_CASE(reserved_search_waits_for_scrubber),
+	KUNIT_CASE(reserved_search_wakes_when_pool_keeps_nothing),
+	KUNIT_CASE(reserved_search_wakes_when_scrub_fails),
+	KUNIT_CASE(reserved_search_ends_on_kill),
+	KUNIT_CASE(reserved_search_waits_for_freeing_task),
+	KUNIT_CASE(reserved_search_waits_for_drain),
+	{}
+};
