@@ -86,8 +86,8 @@ limit=$(awk -v slow=$slow '!/^#/ { sum += $2 } END { print sum + 120 * slow }' "
 
 port() { qemu+=(-chardev "file,id=$1,path=$2" -device "virtserialport,chardev=$1,name=org.dmaheap.$1"); }
 # The kernel of the demo has no PCI
-bus=pci
-[ "$variant" != demo ] || bus=device
+bus=device
+! grep -qx CONFIG_PCI=y "$OUT/$variant/.config" || bus=pci
 qemu+=(-device "virtio-serial-$bus")
 port log "$dir/guest.log"
 port verdict "$dir/verdict"
