@@ -85,7 +85,7 @@ awk '!/^#/ && NF { print "## expect", $1 } END { print "## expect kernel" }' "$s
 limit=$(awk -v slow=$slow '!/^#/ { sum += $2 } END { print sum + 120 * slow }' "$steps")
 
 port() { qemu+=(-chardev "file,id=$1,path=$2" -device "virtserialport,chardev=$1,name=org.dmaheap.$1"); }
-# The kernel of the demo has no PCI
+# Small kernels have no PCI
 bus=device
 ! grep -qx CONFIG_PCI=y "$OUT/$variant/.config" || bus=pci
 qemu+=(-device "virtio-serial-$bus")
