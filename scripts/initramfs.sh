@@ -70,6 +70,7 @@ spec()
 	echo "file /bin/busybox $ROOT/build/busybox/busybox 755 0 0"
 	echo "dir /guest 755 0 0"
 	echo "file /guest/overlay.sh $ROOT/guest/overlay.sh 755 0 0"
+	echo "file /guest/bench.sh $ROOT/guest/bench.sh 755 0 0"
 	echo "file /guest/kunit.sh $ROOT/guest/kunit.sh 755 0 0"
 	echo "file /guest/top.sh $ROOT/guest/top.sh 755 0 0"
 	[ ! -x "$OUT/tools/dmaheap" ] || echo "file /usr/bin/dmaheap $OUT/tools/dmaheap 755 0 0"
