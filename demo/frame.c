@@ -56,13 +56,26 @@ size_t frame_compare(const void *a, const void *b, size_t size)
 	return i;
 }
 
+static int is_plain(const __u8 *pixel, unsigned int n)
+{
+	return !memcmp(pixel, pixel + 3, (n - 1) * 3);
+}
+
+/* Wherever the line or a part of it is not where it should be, a bar is not plain */
 int frame_has_bars(const __u8 *line, unsigned int width)
 {
 	unsigned int seen = 0;
-	unsigned int x;
+	unsigned int bar;
 
-	for (x = 0; x < width; x++, line += 3)
-		seen |= 1U << ((line[0] >> 7) << 2 | (line[1] >> 7) << 1 | line[2] >> 7);
+	for (bar = 0; bar < 8; bar++) {
+		unsigned int first = bar * width / 8 + 1;
+		unsigned int last = (bar + 1) * width / 8 - 1;
+		const __u8 *p = line + first * 3;
+
+		if (first >= last || !is_plain(p, last - first))
+			return 0;
+		seen |= 1U << ((p[0] >> 7) << 2 | (p[1] >> 7) << 1 | p[2] >> 7);
+	}
 
 	return seen == 0xff;
 }

@@ -17,8 +17,8 @@ int frame_is_zero(const void *data, size_t size);
 size_t frame_compare(const void *a, const void *b, size_t size);
 
 /*
- * Does one line of packed RGB hold all eight colours of the colour bars:
- * every combination of red, green and blue, each on or off?
+ * Is one line of packed RGB eight bars of the same width, each plain and each of another
+ * colour: every combination of red, green and blue, each on or off?
  */
 int frame_has_bars(const __u8 *line, unsigned int width);
 

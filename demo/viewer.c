@@ -112,16 +112,25 @@ static void keep_picture(struct viewer *v, const struct view *view)
 		memcpy(v->kept + y * line, view->cpu + (size_t)y * v->stride, line);
 }
 
+/* The lowest quarter: the camera writes text into the picture above it */
+static int has_picture(const struct viewer *v, const struct view *view)
+{
+	__u32 y;
+
+	for (y = v->height - v->height / 4; y < v->height; y++)
+		if (!frame_has_bars(view->cpu + (size_t)y * v->stride, v->width))
+			return 0;
+
+	return 1;
+}
+
 /* Everything that reads the frame, between SYNC START and SYNC END. */
 static void look_at_frame(struct viewer *v, const struct view *view,
 			  const struct link_msg *msg, struct link_msg *result)
 {
-	/* Low enough to be below the text the camera writes into the picture */
-	const __u8 *line = view->cpu + (size_t)(v->height - 8) * v->stride;
-
 	result->checksum = frame_checksum(view->cpu, view->size);
 	result->drm_differs = compare_with_drm(view, msg->sequence);
-	result->no_picture = !frame_has_bars(line, v->width);
+	result->no_picture = !has_picture(v, view);
 	if (msg->keep)
 		keep_picture(v, view);
 }
