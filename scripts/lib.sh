@@ -50,7 +50,7 @@ kmake()
 	local dir=$1
 	shift
 	limited make -C "$TREE" O="$dir" ARCH=$KARCH \
-		CROSS_COMPILE="$CCACHE$CROSS" V="$V" -j"$JOBS" \
+		CROSS_COMPILE="$CCACHE$CROSS" HOSTCC="${CCACHE}gcc" V="$V" -j"$JOBS" \
 		--no-print-directory "$@"
 }
 
