@@ -8,6 +8,7 @@
 
 SUITE=bookworm
 PACKAGES="dt-schema python3-jsonschema linux-doc-6.1"
+MIRROR=http://deb.debian.org/debian
 KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
 # Where linux-doc has the common schemas, and which ours refer to
 COMMON=usr/share/doc/linux-doc-6.1/Documentation/devicetree/bindings
@@ -17,15 +18,16 @@ SCHEMAS="reserved-memory/reserved-memory reserved-memory/memory-region
 dir=$ROOT/build/dt-schema
 log=$LOG/dt-schema.log
 
-# From the mirror that the machine uses
+# From the mirror of Debian that the machine uses, if it does. Ubuntu has none.
 sources()
 {
 	local site
 
+	[ -r "$KEYS" ] || { echo "E: no $KEYS (package debian-archive-keyring)"; return 1; }
+	# shellcheck disable=SC2016
 	site=$(own_apt "$dir.tmp" indextargets --format '$(SITE)' \
 		'Origin: Debian' 'Label: Debian' | sed -n 1p)
-	[ -n "$site" ] || { echo "E: no mirror of Debian is configured"; return 1; }
-	echo "deb [signed-by=$KEYS] $site $SUITE main" >"$dir.tmp/sources.list"
+	echo "deb [signed-by=$KEYS] ${site:-$MIRROR} $SUITE main" >"$dir.tmp/sources.list"
 }
 
 fetch()
