@@ -1,12 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Static checks of our kernel files, one KTAP line each: style, kernel-doc, include
-# rules, device tree bindings, and a build without a warning by gcc, clang and sparse,
-# 64 and 32 bit.
+# Static checks, one KTAP line each: style, kernel-doc, include rules, device tree
+# bindings, a build of our kernel files without a warning by gcc, clang and sparse, 64
+# and 32 bit; and of our own scripts.
+# A file that checkpatch had nothing to say of is not looked at again; FRESH=1 has all.
 . "$(dirname "$0")/lib.sh"
 
 DRIVER=drivers/dma-buf
 HEAPS=$DRIVER/heaps
+# Beside the compiled objects, for the next clone, too
+MEMORY=$ROOT/build/lint.clean
+[ -z "$CCACHE" ] || MEMORY=$(ccache --get-config cache_dir)/dmabuf-heaps-lint
 count=0
 failed=0
 
@@ -17,18 +21,63 @@ ours() { git -c safe.directory='*' ls-files -co --exclude-standard -- "$@"; }
 
 code() { ours 'drivers/*.[ch]' 'include/*.h' 'tools/*.[ch]' 'samples/*.[ch]'; }
 
-# Passes if the command prints nothing
-silent() { ! "$@" | grep .; }
+shell_scripts() { ours '*.sh' .ci/run; }
 
-checkpatch()
+python_scripts()
 {
 	local file
 
+	ours '*.py'
+	for file in $(ours scripts); do
+		[[ $file == *.* ]] || ! head -n 1 "$file" | grep -q python || echo "$file"
+	done
+}
+
+# Passes if the command prints nothing, whatever its status is
+silent() { { "$@" 2>&1 || :; } | (! grep .); }
+
+# All that decides what checkpatch says of a file, but the file
+checkpatch_key()
+{
+	cat "$TREE"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch} \
+		scripts/lint.sh .checkpatch.conf ~/.checkpatch.conf 2>/dev/null || :
+	perl -v
+}
+
+# checkpatch_file KEY FILE: a clean file leaves a mark of its name and content
+checkpatch_file()
+{
+	local sum mark
+
+	sum=$({ echo "$1 $2"; cat "$2"; } | sha256sum)
+	mark=$MEMORY/${sum%% *}
+	if [ -e "$mark" ] && [ "${FRESH:-0}" = 0 ]; then
+		touch "$mark"
+		echo "$2" >>"$LOG/checkpatch.known"
+		return
+	fi
+	if "$TREE/scripts/checkpatch.pl" --no-tree --strict --terse -f "$2" >"$mark.$$"; then
+		mv "$mark.$$" "$mark"
+		echo "$2" >>"$LOG/checkpatch.new"
+	else
+		grep -v '^total: ' "$mark.$$" || echo "$2: checkpatch failed"
+		rm "$mark.$$"
+	fi
+}
+
+checkpatch()
+{
+	local file key
+
+	key=$(checkpatch_key | sha256sum)
+	mkdir -p "$MEMORY"
+	find "$MEMORY" -type f -mtime +60 -delete
+	: >"$LOG/checkpatch.known"
+	: >"$LOG/checkpatch.new"
 	for file in $(code; ours 'drivers/*Kconfig' 'drivers/*Makefile' \
 		'tools/*Makefile' 'tools/*.sh' 'Documentation/*' guest/init.c \
 		'demo/*.[ch]'); do
-		"$TREE/scripts/checkpatch.pl" --no-tree --strict --terse -f "$file" |
-			grep -v '^total: ' || :
+		checkpatch_file "$key" "$file"
 	done
 }
 
@@ -49,7 +98,7 @@ may_not()
 
 	[ -e "$file" ] || return 0
 	for header in "$@"; do
-		! grep -Hn "#include [<\"]\(linux/\)\?$header[>\"]" "$file" || return 1
+		! grep -Hn "#include [<\"]\(linux/\)\?${header}[>\"]" "$file" || return 1
 	done
 }
 
@@ -61,15 +110,15 @@ include_rules()
 
 	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
 	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
-	for file in $HEAPS/heap_buffer*.c; do
+	for file in "$HEAPS"/heap_buffer*.c; do
 		may_not "$file" heap_pool.h cma.h genalloc.h
 	done
 	may_not $HEAPS/heap_buffer.h heap_pool.h heap_backing.h
-	for pool in $HEAPS/heap_pool*.[ch]; do
+	for pool in "$HEAPS"/heap_pool*.[ch]; do
 		may_not "$pool" dma-buf.h dma-heap.h heap_buffer.h dma-mapping.h
 	done
 	may_not $HEAPS/system_heap.c cma.h genalloc.h
-	for heap in $HEAPS/*_heap.c; do
+	for heap in "$HEAPS"/*_heap.c; do
 		may_not "$heap" dma-resv.h
 	done
 }
@@ -79,7 +128,7 @@ spdx()
 	local file
 
 	for file in $(ours | grep -v -e '^README.md$' -e '^COPYING$' -e '^MAINTAINERS$' \
-		-e '^series/' -e '^Documentation/ABI/' -e '^guest/\(config\|steps\)' -e '/\(config\|settings\)$' \
+		-e '^series/' -e '^Documentation/ABI/' -e '^guest/\(config\|steps\|splats\)' -e '^scripts/check\.inventory$' -e '/\(config\|settings\)$' \
 		-e '\.patch$' -e '\.png$' -e '\.kunitconfig$'); do
 		head -n 2 "$file" | grep -q SPDX-License-Identifier || echo "$file"
 	done
@@ -114,14 +163,25 @@ warnings()
 	kmake "$dir" -s W=1 KCFLAGS=-Werror "$@" $DRIVER/ samples/
 }
 
-# sparse is noisy about the kernel's own headers
+# sparse is noisy about the kernel's own headers. With the arguments of gcc's build
+# nothing is compiled for it.
 run_sparse()
 {
 	local dir=$OUT/lint-gcc log=$LOG/sparse.log
 
-	find "$dir/$DRIVER" -name '*.o' -delete
-	kmake "$dir" -s C=2 $DRIVER/ >"$log" 2>&1
+	kmake "$dir" -s W=1 KCFLAGS=-Werror C=2 $DRIVER/ samples/ >"$log" 2>&1
 	! grep -E "($DRIVER/dma-heap.c|$HEAPS/.*\.[ch]|dma-heap.h):[0-9]+:[0-9]+: (warning|error)" "$log"
+}
+
+# What is only style or information differs from version to version
+shell_check() { shell_scripts | xargs shellcheck -x -P SCRIPTDIR -S warning; }
+
+python_check() { python_scripts | xargs pyflakes3; }
+
+yaml_check()
+{
+	ours '*.yaml' '*.yml' |
+		xargs -r yamllint -s -c "$TREE/Documentation/devicetree/bindings/.yamllint"
 }
 
 check()
@@ -144,18 +204,26 @@ check()
 	fi
 }
 
+x86=()
+# Blocks are there as well, and the compiler is where we are
+[ "$(uname -m)" != x86_64 ] || x86=(x86)
+
 echo "TAP version 13"
-echo "1..$([ "$(uname -m)" = x86_64 ] && echo 11 || echo 10)"
+echo "1..$((13 + ${#x86[@]}))"
 check "checkpatch" silent checkpatch
+echo "# checkpatch: $(wc -l <"$LOG/checkpatch.new") files are clean," \
+	"$(wc -l <"$LOG/checkpatch.known") are as they were when they were clean"
 check "kernel-doc" silent kernel_doc
 check "include rules" include_rules
 check "licence lines" silent spdx
 check "bindings" scripts/bindings.sh
 check "gcc" warnings gcc
 check "sparse" run_sparse
-check "clang" warnings clang LLVM=1 CROSS_COMPILE=
+check "clang" warnings clang LLVM=1 CROSS_COMPILE= "CC=${CCACHE}clang"
 check "gcc 32 bit" warnings arm ARCH=arm "CROSS_COMPILE=${CCACHE}arm-linux-gnueabihf-"
-# Blocks are there as well, and the compiler is where we are
-[ "$(uname -m)" != x86_64 ] || check "gcc x86-64" warnings x86 ARCH=x86_64 "CROSS_COMPILE=$CCACHE"
+[ ${#x86[@]} = 0 ] || check "gcc x86-64" warnings x86 ARCH=x86_64 "CROSS_COMPILE=$CCACHE"
 check "shell syntax" bash -n scripts/*.sh .ci/run
+check "shellcheck" shell_check
+check "pyflakes" silent python_check
+check "yamllint" yaml_check
 exit $failed
