@@ -118,6 +118,7 @@ static int __init sample_init(void)
 	ret = dma_heap_register(heap);
 	if (ret)
 		goto err_destroy_heap;
+	dma_heap_pool_add_debugfs(pool);
 
 	return 0;
 

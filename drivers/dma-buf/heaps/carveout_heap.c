@@ -808,6 +808,7 @@ static int carveout_add(struct carveout_heap *carveout)
 	ret = dma_heap_register(heap);
 	if (ret)
 		goto err_wait_scrubbed;
+	dma_heap_pool_add_debugfs(carveout->pool);
 
 	return 0;
 

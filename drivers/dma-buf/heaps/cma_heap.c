@@ -322,6 +322,7 @@ static int __init cma_heap_add(struct cma *cma, const char *name,
 		ret = 0;
 	if (ret)
 		goto err_destroy_pool;
+	dma_heap_pool_add_debugfs(heap->pool);
 
 	return 0;
 

@@ -56,6 +56,7 @@ struct dma_heap_pool_search {
 struct dma_heap_pool *dma_heap_pool_create(const char *name,
 					   struct dma_heap_source *source);
 void dma_heap_pool_destroy(struct dma_heap_pool *pool);
+void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool);
 struct dma_heap_source *dma_heap_pool_source(struct dma_heap_pool *pool);
 struct dma_heap_source *dma_heap_pool_origin(struct dma_heap_source *base);
 

@@ -264,7 +264,13 @@ static int shrink_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(shrink);
 
-void dma_heap_pool_files_init(struct dma_heap_pool *pool)
+/**
+ * dma_heap_pool_add_debugfs - show a pool in debugfs, under the name of its heap
+ * @pool: the pool, whose heap is registered: until then another one may get the name
+ *
+ * Context: Process context, may sleep.
+ */
+void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool)
 {
 	struct dentry *dir;
 
@@ -274,7 +280,11 @@ void dma_heap_pool_files_init(struct dma_heap_pool *pool)
 	if (pool->shrinker)
 		debugfs_create_file("shrink", 0400, dir, pool, &shrink_fops);
 	pool->debugfs = dir;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_add_debugfs, DMA_BUF_HEAP);
 
+void dma_heap_pool_files_init(struct dma_heap_pool *pool)
+{
 	mutex_lock(&pools_lock);
 	list_add_tail(&pool->node, &pools);
 	mutex_unlock(&pools_lock);

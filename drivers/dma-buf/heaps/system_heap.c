@@ -274,6 +274,7 @@ static int __init system_heap_add(struct system_heap *system_heap)
 	ret = dma_heap_register(heap);
 	if (ret)
 		goto err_destroy_heap;
+	dma_heap_pool_add_debugfs(pool);
 
 	return 0;
 
