@@ -126,6 +126,52 @@ int importer_counted(int importer, struct sync_count *clean,
 	return ret == 8 ? 0 : -EIO;
 }
 
+/* Not all machines can have all devices */
+bool importer_has(int importer, int fd, int device)
+{
+	int ret = importer_do(importer, "import %d %d", fd, device);
+
+	if (!ret)
+		importer_do(importer, "drop");
+
+	return ret != -ENODEV;
+}
+
+/* Maps the buffer for a device, until importer_unmap() */
+int importer_map(int importer, int fd, int device, int dir)
+{
+	int ret;
+
+	ret = importer_do(importer, "import %d %d", fd, device);
+	if (ret)
+		return ret;
+	ret = importer_do(importer, "map %d", dir);
+	if (ret)
+		importer_do(importer, "drop");
+
+	return ret;
+}
+
+int importer_unmap(int importer)
+{
+	return importer_do(importer, "drop");
+}
+
+/* Does the device work on a copy? To be asked right after importer_map() */
+int importer_bounces(int importer)
+{
+	char answer[128];
+	ssize_t len;
+	int bounces;
+
+	len = pread(importer, answer, sizeof(answer) - 1, 0);
+	if (len < 0)
+		return -errno;
+	answer[len] = '\0';
+
+	return sscanf(answer, "bounces %d", &bounces) == 1 ? bounces : -EIO;
+}
+
 /* As pattern_check(), with the eyes of the device that has mapped the buffer */
 long long importer_reads(int importer, size_t offset, size_t len, __u32 seed)
 {

@@ -3,6 +3,7 @@
 #ifndef HEAP_IMPORTER_H
 #define HEAP_IMPORTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
 
@@ -61,6 +62,10 @@ int importer_user_pages(int importer, const char *p, size_t count,
 			struct user_page *pages);
 int importer_counted(int importer, struct sync_count *clean,
 		     struct sync_count *drop);
+bool importer_has(int importer, int fd, int device);
+int importer_map(int importer, int fd, int device, int dir);
+int importer_unmap(int importer);
+int importer_bounces(int importer);
 long long importer_reads(int importer, size_t offset, size_t len, __u32 seed);
 
 int buf_get_chunks(int importer, int fd, unsigned int mask_bits,

@@ -18,12 +18,15 @@ static const char *const words[] = {
 	"counts",	/* heap_test_importer counts maintenance of caches */
 	"dma-debug",	/* the DMA API checks itself */
 	"faults",	/* allocations in the kernel can be made to fail */
+	"hugepages",	/* has transparent huge pages */
 	"importer",	/* has heap_test_importer */
 	"list",		/* has the list of buffers in debugfs */
 	"memcg",	/* has memory cgroups */
 	"pool",		/* has pools, whose counters are in debugfs */
+	"prctl",	/* has a prctl() against huge pages */
 	"protector",	/* has heap_test_protector */
 	"sample",	/* has the sample heap */
+	"smaps",	/* tells the flags of maps in smaps */
 	"suspend",	/* can suspend to idle, and has pm_test */
 	"tool",		/* has the tool dmaheap */
 	"trace",	/* has the tracepoints of heaps */
@@ -35,6 +38,7 @@ static const char *const words[] = {
 	"direct",	/* has a device that sees all memory, but not the caches */
 	"gigabyte",	/* has more than 1 GiB of memory */
 	"highmem",	/* has 512 MiB or more above 4 GiB */
+	"mknod",	/* lets the tests make device nodes */
 	"numa",		/* has two nodes, both with CPUs */
 	"offline",	/* has memory that can go offline, and memory that cannot */
 	"swiotlb",	/* gives every device copies */
