@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Caches between CPU and devices: that they are maintained when somebody is
- * about to look and there is a reason, for the bytes in question and once, and
- * that what is written on one side is read on the other, by way of the copies
- * of a device that bounces, too.
+ * about to look and there is a reason, for the bytes in question and once.
  *
  * The test importer counts what is done for the caches. NEED in the environment
- * as in dmabuf-heap-machine, with: importer, pool, counts, bounces (a device
- * that works on copies is there), swiotlb (all do).
+ * names what must not be lacking: importer, counts, pool, bounces.
  */
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "heap_fixture.h"
+#include "heap_left.h"
 
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
 #define IMPORTERS	8
 #define SEED		131
 
@@ -28,11 +23,8 @@ FIXTURE(cache)
 {
 	int heap_fd;
 	int importer[IMPORTERS];
-	int open_fds;
-	int buffers;
-	long long bytes;
+	struct heap_left left;
 	bool uncached;
-	bool counts;
 	int fd;
 	size_t len;
 	char *map;
@@ -43,41 +35,6 @@ FIXTURE_VARIANT(cache)
 	char name[HEAP_NAME_SIZE];
 };
 
-/* Maps the buffer for a device, and keeps it mapped */
-static int map_device(int importer, int fd, int device, int dir)
-{
-	int ret;
-
-	ret = importer_do(importer, "import %d %d", fd, device);
-	if (ret)
-		return ret;
-	ret = importer_do(importer, "map %d", dir);
-	if (ret)
-		importer_do(importer, "drop");
-
-	return ret;
-}
-
-static int unmap_device(int importer)
-{
-	return importer_do(importer, "drop");
-}
-
-/* Does what is mapped bounce? Only after map_device() */
-static int device_bounces(int importer)
-{
-	char answer[128];
-	ssize_t len;
-	int bounces;
-
-	len = pread(importer, answer, sizeof(answer) - 1, 0);
-	if (len < 0)
-		return -errno;
-	answer[len] = '\0';
-
-	return sscanf(answer, "bounces %d", &bounces) == 1 ? bounces : -EIO;
-}
-
 /* Where all devices get copies there is nothing to count, and else by kprobes */
 static bool can_count(int importer, int heap_fd)
 {
@@ -87,9 +44,9 @@ static bool can_count(int importer, int heap_fd)
 	fd = heap_alloc(heap_fd, KIB(4));
 	if (fd < 0)
 		return false;
-	if (!map_device(importer, fd, IMPORTER_64, DEVICE_READS)) {
-		can = !device_bounces(importer);
-		unmap_device(importer);
+	if (!importer_map(importer, fd, IMPORTER_64, DEVICE_READS)) {
+		can = !importer_bounces(importer);
+		importer_unmap(importer);
 	}
 	if (importer_do(importer, "watch %d", fd))
 		can = false;
@@ -105,18 +62,15 @@ FIXTURE_SETUP(cache)
 	self->heap_fd = heap_open(variant->name, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->heap_fd);
 	self->uncached = strstr(variant->name, "-uncached");
-	self->open_fds = open_fds();
-	self->buffers = heap_buffers(variant->name);
-	self->bytes = heap_attr(variant->name, "bytes");
+	self->left = heap_left(variant->name);
 	self->fd = -1;
 	for (i = 0; i < IMPORTERS; i++)
 		self->importer[i] = importer_open();
-	if (self->importer[0] < 0) {
-		ASSERT_FALSE(is_needed("importer"));
-		SKIP(return, "no test importer");
-	}
-	self->counts = can_count(self->importer[0], self->heap_fd);
-	ASSERT_TRUE(self->counts || !is_needed("counts"));
+	if (self->importer[0] < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
+	if (!can_count(self->importer[0], self->heap_fd))
+		SKIP_UNLESS_NEEDED(return, "counts",
+				   "nothing counts maintenance of caches");
 }
 
 FIXTURE_TEARDOWN(cache)
@@ -127,9 +81,7 @@ FIXTURE_TEARDOWN(cache)
 		close(self->importer[i]);
 	if (self->fd >= 0)
 		EXPECT_EQ(0, close(self->fd));
-	EXPECT_EQ(self->open_fds, open_fds());
-	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
-	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
+	EXPECT_NOTHING_LEFT(self->left, variant->name);
 	close(self->heap_fd);
 }
 
@@ -138,8 +90,7 @@ FIXTURE_TEARDOWN(cache)
 
 /*
  * A buffer nothing is to be done for: whatever lines were dirty, a device that
- * is not coherent was about to read them. Counted from now on; -EOPNOTSUPP if
- * nothing can be counted.
+ * is not coherent was about to read them. Counted from now on.
  */
 static int get_settled_buffer(struct _test_data_cache *self, size_t len)
 {
@@ -149,11 +100,11 @@ static int get_settled_buffer(struct _test_data_cache *self, size_t len)
 	self->fd = heap_alloc(self->heap_fd, self->len);
 	if (self->fd < 0)
 		return self->fd;
-	ret = map_device(self->importer[0], self->fd, IMPORTER_64,
-			 DEVICE_READS);
+	ret = importer_map(self->importer[0], self->fd, IMPORTER_64,
+			   DEVICE_READS);
 	if (ret)
 		return ret;
-	unmap_device(self->importer[0]);
+	importer_unmap(self->importer[0]);
 
 	return importer_do(self->importer[0], "watch %d", self->fd);
 }
@@ -223,10 +174,12 @@ struct step {
 
 #define MAX_STEPS	16
 
-static const struct {
+struct row {
 	const char *name;
 	struct step steps[MAX_STEPS];
-} table[] = {
+};
+
+static const struct row rows[] = {
 	{ "nobody looks", {
 		{ MAP, 0, DIRECT, DEVICE_READS_AND_WRITES },
 		{ UNMAP, 0 },
@@ -358,28 +311,6 @@ static const struct {
 		{ UNMAP, 1, DROP },
 		{ BEGIN, R }, { END, R },
 	} },
-	{ "a device that bounces", {
-		{ MAP, 0, BOUNCES, DEVICE_READS_AND_WRITES },
-		{ BEGIN, RW }, { END, RW },
-		{ UNMAP, 0 },
-		{ MAP, 0, BOUNCES, DEVICE_READS },
-		{ BEGIN, W }, { END, W },
-		{ UNMAP, 0 },
-	} },
-	{ "a device that bounces reads what another one wrote", {
-		{ MAP, 0, DIRECT, DEVICE_WRITES },
-		{ UNMAP, 0 },
-		{ MAP, 0, BOUNCES, DEVICE_READS, DROP },
-		{ UNMAP, 0 },
-		{ BEGIN, R }, { END, R },
-	} },
-	{ "a device that bounces wrote, another one reads", {
-		{ MAP, 0, BOUNCES, DEVICE_WRITES },
-		{ MAP, 1, DIRECT, DEVICE_READS, CLEAN },
-		{ UNMAP, 0, CLEAN },
-		{ UNMAP, 1 },
-		{ MAP, 1, DIRECT, DEVICE_READS },
-	} },
 	{ "a part", {
 		{ MAP, 0, DIRECT, DEVICE_READS_AND_WRITES },
 		{ BEGIN_PART, R, DROP }, { END_PART, R },
@@ -418,6 +349,32 @@ static const struct {
 	} },
 };
 
+/* The same with a device that gets copies, of which there are few */
+static const struct row rows_with_copies[] = {
+	{ "a device that bounces", {
+		{ MAP, 0, BOUNCES, DEVICE_READS_AND_WRITES },
+		{ BEGIN, RW }, { END, RW },
+		{ UNMAP, 0 },
+		{ MAP, 0, BOUNCES, DEVICE_READS },
+		{ BEGIN, W }, { END, W },
+		{ UNMAP, 0 },
+	} },
+	{ "a device that bounces reads what another one wrote", {
+		{ MAP, 0, DIRECT, DEVICE_WRITES },
+		{ UNMAP, 0 },
+		{ MAP, 0, BOUNCES, DEVICE_READS, DROP },
+		{ UNMAP, 0 },
+		{ BEGIN, R }, { END, R },
+	} },
+	{ "a device that bounces wrote, another one reads", {
+		{ MAP, 0, BOUNCES, DEVICE_WRITES },
+		{ MAP, 1, DIRECT, DEVICE_READS, CLEAN },
+		{ UNMAP, 0, CLEAN },
+		{ UNMAP, 1 },
+		{ MAP, 1, DIRECT, DEVICE_READS },
+	} },
+};
+
 static int do_sync(int fd, const struct step *step)
 {
 	switch (step->op) {
@@ -438,10 +395,10 @@ static int do_step(struct _test_data_cache *self, const struct step *step)
 {
 	switch (step->op) {
 	case MAP:
-		return map_device(self->importer[step->arg], self->fd,
+		return importer_map(self->importer[step->arg], self->fd,
 				  step->device, step->dir);
 	case UNMAP:
-		return unmap_device(self->importer[step->arg]);
+		return importer_unmap(self->importer[step->arg]);
 	case MMAP:
 		self->map = buf_map(self->fd, self->len, READ_WRITE);
 		return self->map == MAP_FAILED ? -errno : 0;
@@ -458,30 +415,6 @@ static int do_step(struct _test_data_cache *self, const struct step *step)
 static bool is_partial(const struct step *step)
 {
 	return step->op == BEGIN_PART || step->op == END_PART;
-}
-
-static bool has_device(struct _test_data_cache *self, int device)
-{
-	bool has = !importer_do(self->importer[0], "import %d %d", self->fd,
-				device);
-
-	if (has)
-		unmap_device(self->importer[0]);
-
-	return has;
-}
-
-/* Copies are few, and of an uncached buffer there are none */
-static bool is_possible(struct _test_data_cache *self, const struct step *step)
-{
-	bool bounces = self->len <= KIB(64) && !self->uncached &&
-		       has_device(self, BOUNCES);
-
-	for (; step->op; step++)
-		if (step->op == MAP && step->device == BOUNCES && !bounces)
-			return false;
-
-	return true;
 }
 
 /*
@@ -510,45 +443,57 @@ static int wrong_step(struct _test_data_cache *self, const struct step *steps,
 	return 0;
 }
 
-CACHE_TEST(maintained_as_needed)
+static void check_rows(struct __test_metadata *_metadata,
+		       struct _test_data_cache *self, size_t len,
+		       const struct row *row, int count)
 {
 	struct sync_count clean = { }, drop = { };
-	const struct step *steps;
-	int i, j, k;
+	int i;
 
-	if (!self->counts)
-		SKIP(return, "nothing counts maintenance here");
-	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		for (j = 0; j < ARRAY_SIZE(table); j++) {
-			steps = table[j].steps;
-			ASSERT_EQ(0, get_settled_buffer(self, lens[i]));
-			if (is_possible(self, steps))
-				EXPECT_EQ(0, wrong_step(self, steps, &clean,
-							&drop))
-					TH_LOG("%s, of %zu bytes %zu written back, %zu dropped",
-					       table[j].name, self->len,
-					       clean.bytes, drop.bytes);
-			for (k = 0; k < IMPORTERS; k++)
-				unmap_device(self->importer[k]);
-			EXPECT_EQ(0, put_buffer(self));
-		}
+	for (; count--; row++) {
+		ASSERT_EQ(0, get_settled_buffer(self, len));
+		EXPECT_EQ(0, wrong_step(self, row->steps, &clean, &drop))
+			TH_LOG("%s, of %zu bytes %zu written back, %zu dropped",
+			       row->name, self->len, clean.bytes, drop.bytes);
+		for (i = 0; i < IMPORTERS; i++)
+			importer_unmap(self->importer[i]);
+		EXPECT_EQ(0, put_buffer(self));
 	}
 }
 
+CACHE_TEST(caches_are_maintained_for_who_looks)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++)
+		check_rows(_metadata, self, lens[i], rows, ARRAY_SIZE(rows));
+}
+
+CACHE_TEST(caches_are_maintained_for_copies)
+{
+	if (self->uncached)
+		SKIP(return, "uncached memory is not copied");
+	ASSERT_EQ(0, get_settled_buffer(self, KIB(64)));
+	if (!importer_has(self->importer[0], self->fd, BOUNCES))
+		SKIP_UNLESS_NEEDED(return, "bounces",
+				   "no device that gets copies");
+	EXPECT_EQ(0, put_buffer(self));
+	check_rows(_metadata, self, KIB(64), rows_with_copies,
+		   ARRAY_SIZE(rows_with_copies));
+}
+
 /* However many devices there are, memory is one */
-CACHE_TEST(many_devices_are_like_one)
+CACHE_TEST(many_devices_cost_as_much_as_one)
 {
 	int i, j, dir;
 
-	if (!self->counts)
-		SKIP(return, "nothing counts maintenance here");
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		ASSERT_EQ(0, get_settled_buffer(self, lens[i]));
 		reset_counts(self);
 		for (j = 0; j < IMPORTERS; j++) {
 			dir = j % 2 ? DEVICE_READS : DEVICE_READS_AND_WRITES;
-			ASSERT_EQ(0, map_device(self->importer[j], self->fd,
-						j % 4 < 2 ? IMPORTER_64 :
+			ASSERT_EQ(0, importer_map(self->importer[j], self->fd,
+						  j % 4 < 2 ? IMPORTER_64 :
 						IMPORTER_32, dir));
 		}
 		EXPECT_COUNTED(0, 0);
@@ -557,19 +502,17 @@ CACHE_TEST(many_devices_are_like_one)
 		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | RW));
 		EXPECT_COUNTED(self->len, 0);
 		for (j = 0; j < IMPORTERS; j++)
-			EXPECT_EQ(0, unmap_device(self->importer[j]));
+			EXPECT_EQ(0, importer_unmap(self->importer[j]));
 		EXPECT_COUNTED(0, 0);
 		EXPECT_EQ(0, put_buffer(self));
 	}
 }
 
 /* Not even by the next buffer with that memory, of what is never ended */
-CACHE_TEST(nothing_is_inherited)
+CACHE_TEST(new_buffer_owes_no_maintenance)
 {
 	int i, j;
 
-	if (!self->counts)
-		SKIP(return, "nothing counts maintenance here");
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		for (j = 0; j < 2; j++) {
 			ASSERT_EQ(0, get_settled_buffer(self, lens[i]));
@@ -580,16 +523,16 @@ CACHE_TEST(nothing_is_inherited)
 			EXPECT_EQ(0, buf_sync(self->fd,
 					      DMA_BUF_SYNC_START | W));
 			EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | W));
-			ASSERT_EQ(0, map_device(self->importer[1], self->fd,
-						IMPORTER_64, DEVICE_READS));
+			ASSERT_EQ(0, importer_map(self->importer[1], self->fd,
+						  IMPORTER_64, DEVICE_READS));
 			EXPECT_COUNTED(self->len, 0);
-			EXPECT_EQ(0, unmap_device(self->importer[1]));
-			ASSERT_EQ(0, map_device(self->importer[1], self->fd,
-						IMPORTER_64, DEVICE_WRITES));
+			EXPECT_EQ(0, importer_unmap(self->importer[1]));
+			ASSERT_EQ(0, importer_map(self->importer[1], self->fd,
+						  IMPORTER_64, DEVICE_WRITES));
 			EXPECT_COUNTED(0, 0);
 			EXPECT_EQ(0, buf_sync(self->fd,
 					      DMA_BUF_SYNC_START | W));
-			EXPECT_EQ(0, unmap_device(self->importer[1]));
+			EXPECT_EQ(0, importer_unmap(self->importer[1]));
 			EXPECT_EQ(0, put_buffer(self));
 		}
 	}
@@ -607,8 +550,15 @@ static bool is_about(const struct sync_count *count, size_t offset, size_t len)
 	       count->bytes == count->end - count->first;
 }
 
+/* That, or of memory that is in no cache, nothing */
+static bool is_done(struct _test_data_cache *self,
+		    const struct sync_count *count, size_t offset, size_t len)
+{
+	return self->uncached ? !count->bytes : is_about(count, offset, len);
+}
+
 /* Of parts the right bytes, across the borders of chunks as well */
-CACHE_TEST(parts_are_the_right_ones)
+CACHE_TEST(partial_sync_is_about_its_lines_only)
 {
 	static const struct {
 		size_t offset;
@@ -623,11 +573,9 @@ CACHE_TEST(parts_are_the_right_ones)
 	size_t offset, len;
 	int i;
 
-	if (!self->counts)
-		SKIP(return, "nothing counts maintenance here");
 	ASSERT_EQ(0, get_settled_buffer(self, MIB(64)));
-	ASSERT_EQ(0, map_device(self->importer[0], self->fd, IMPORTER_64,
-				DEVICE_READS_AND_WRITES));
+	ASSERT_EQ(0, importer_map(self->importer[0], self->fd, IMPORTER_64,
+				  DEVICE_READS_AND_WRITES));
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		offset = parts[i].offset;
 		len = parts[i].len;
@@ -639,16 +587,14 @@ CACHE_TEST(parts_are_the_right_ones)
 		/* Lines that are shared with other data are written back */
 		EXPECT_TRUE(!clean.bytes || is_about(&clean, offset, len));
 		EXPECT_TRUE(!clean.bytes || (offset | len) % LINE);
-		if (!self->uncached)
-			EXPECT_TRUE(is_about(&drop, offset, len));
+		EXPECT_TRUE(is_done(self, &drop, offset, len));
 		reset_counts(self);
 		EXPECT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_END | RW,
 					      offset, len));
 		ASSERT_EQ(0, importer_counted(self->importer[0], &clean,
 					      &drop));
 		EXPECT_EQ(0, drop.bytes);
-		if (!self->uncached)
-			EXPECT_TRUE(is_about(&clean, offset, len));
+		EXPECT_TRUE(is_done(self, &clean, offset, len));
 	}
 	/* What is refused is not done */
 	reset_counts(self);
@@ -662,13 +608,11 @@ CACHE_TEST(parts_are_the_right_ones)
 }
 
 /* To map for reading writes nothing if nobody else may by that descriptor */
-CACHE_TEST(mapped_for_reading_only)
+CACHE_TEST(read_only_descriptor_writes_nothing_back)
 {
 	char *p;
 	int i;
 
-	if (!self->counts)
-		SKIP(return, "nothing counts maintenance here");
 	for (i = 0; i < 2; i++) {
 		self->len = KIB(68);
 		self->fd = heap_alloc_flags(self->heap_fd, self->len,
@@ -677,422 +621,75 @@ CACHE_TEST(mapped_for_reading_only)
 		ASSERT_LE(0, self->fd);
 		ASSERT_EQ(0, importer_do(self->importer[0], "watch %d",
 					 self->fd));
-		ASSERT_EQ(0, map_device(self->importer[1], self->fd,
-					IMPORTER_64, DEVICE_READS));
-		ASSERT_EQ(0, unmap_device(self->importer[1]));
+		ASSERT_EQ(0, importer_map(self->importer[1], self->fd,
+					  IMPORTER_64, DEVICE_READS));
+		ASSERT_EQ(0, importer_unmap(self->importer[1]));
 		p = buf_map(self->fd, self->len, PROT_READ);
 		ASSERT_NE(MAP_FAILED, p);
 		EXPECT_EQ(-1, find_nonzero(p, self->len));
 		reset_counts(self);
-		ASSERT_EQ(0, map_device(self->importer[1], self->fd,
-					IMPORTER_64, DEVICE_READS));
+		ASSERT_EQ(0, importer_map(self->importer[1], self->fd,
+					  IMPORTER_64, DEVICE_READS));
 		/* With the other one mprotect() is all it takes to write */
 		EXPECT_COUNTED(i ? self->len : 0, 0);
-		EXPECT_EQ(0, unmap_device(self->importer[1]));
+		EXPECT_EQ(0, importer_unmap(self->importer[1]));
 		EXPECT_EQ(0, munmap(p, self->len));
 		EXPECT_EQ(0, put_buffer(self));
 	}
 }
 
-/*
- * A pool with nothing in it but one buffer that a device has used, and clean:
- * whether that worked, for the scrubber may be at something else
- */
-static bool recycle(const char *name, int heap_fd, int importer, size_t len)
+/* Leaves in the pool one buffer that a device has used, clean, and nothing else */
+static void recycle(struct __test_metadata *_metadata,
+		    struct _test_data_cache *self, const char *heap, size_t len)
 {
-	long long counted, freed;
-	int fd, ret, i;
+	int fd;
 
-	pool_shrink(name, &counted, &freed);
-	fd = heap_alloc(heap_fd, len);
-	if (fd < 0)
-		return false;
-	ret = map_device(importer, fd, IMPORTER_64, DEVICE_READS_AND_WRITES);
-	if (!ret)
-		ret = unmap_device(importer);
-	close(fd);
-
-	for (i = 0; !pool_is_clean(name, len / page_size()); i++) {
-		if (ret || i == 200)
-			return false;
-		usleep(5000);
-	}
-
-	return true;
+	ASSERT_TRUE(WAIT_FOR(pool_keeps(heap, self->heap_fd)));
+	ASSERT_TRUE(WAIT_FOR(pool_empty(heap)));
+	fd = heap_alloc(self->heap_fd, len);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, importer_map(self->importer[1], fd, IMPORTER_64,
+				  DEVICE_READS_AND_WRITES));
+	EXPECT_EQ(0, importer_unmap(self->importer[1]));
+	EXPECT_EQ(0, close(fd));
+	ASSERT_TRUE(WAIT_FOR(pool_is_clean(heap, pages_of(len))))
+		TH_LOG("%s", pool_text(heap));
 }
 
 /* What the scrubber has cleaned is not cleaned once more */
-CACHE_TEST(new_buffer_costs_nothing)
+CACHE_TEST(scrubbed_buffer_costs_nothing)
 {
+	const char *heap = variant->name;
 	long long max_kib, decay_ms;
 	size_t len;
 	int i;
 
-	if (!self->counts)
-		SKIP(return, "nothing counts maintenance here");
-	max_kib = pool_get(variant->name, "max_kib");
-	decay_ms = pool_get(variant->name, "decay_ms");
-	if (max_kib < 0) {
-		ASSERT_FALSE(is_needed("pool"));
-		SKIP(return, "no pool behind %s", variant->name);
-	}
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib",
-			      meminfo_kib("MemTotal:")));
-	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 600000));
+	max_kib = pool_get(heap, "max_kib");
+	decay_ms = pool_get(heap, "decay_ms");
+	if (max_kib < 0)
+		SKIP_UNLESS_NEEDED(return, "pool", "no pool behind %s", heap);
+	ASSERT_EQ(0, pool_set(heap, "max_kib", meminfo_kib("MemTotal:")));
+	ASSERT_EQ(0, pool_set(heap, "decay_ms", 600000));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		len = page_align(lens[i]);
-		EXPECT_TRUE(WAIT_FOR(recycle(variant->name, self->heap_fd,
-					     self->importer[1], len)));
+		recycle(_metadata, self, heap, len);
 		self->fd = heap_alloc(self->heap_fd, len);
 		self->len = len;
-		EXPECT_LE(0, self->fd);
+		ASSERT_LE(0, self->fd);
 		EXPECT_EQ(0, importer_do(self->importer[0], "watch %d",
 					 self->fd));
-		EXPECT_EQ(0, map_device(self->importer[1], self->fd,
-					IMPORTER_64, DEVICE_READS_AND_WRITES));
-		EXPECT_EQ(0, unmap_device(self->importer[1]));
+		EXPECT_EQ(0, importer_map(self->importer[1], self->fd,
+					  IMPORTER_64,
+					  DEVICE_READS_AND_WRITES));
+		EXPECT_EQ(0, importer_unmap(self->importer[1]));
 		EXPECT_COUNTED(0, 0);
 		/* But that it was written is known */
 		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | R));
 		EXPECT_COUNTED(0, len);
 		EXPECT_EQ(0, put_buffer(self));
 	}
-	EXPECT_EQ(0, pool_set(variant->name, "max_kib", max_kib));
-	EXPECT_EQ(0, pool_set(variant->name, "decay_ms", decay_ms));
-}
-
-/* Fits the smallest pool of bounce buffers, and takes more than one */
-#define BOUNCED_LEN	(KIB(448) + KIB(4))
-
-/* A part that the CPU writes and one that the device does, and their seeds */
-#define CPU_OFFSET	(KIB(252) + 8)
-#define CPU_LEN		(KIB(8) + 40)
-#define DEVICE_OFFSET	(KIB(100) + 16)
-#define DEVICE_LEN	200
-
-static const int all_devices[] = {
-	IMPORTER_64, IMPORTER_32, IMPORTER_COHERENT, IMPORTER_BOUNCES,
-};
-
-/*
- * Maps a filled buffer for the device, or tells why that cannot be: 0 if there
- * is no such device, 1 if it is mapped
- */
-static int map_filled(struct _test_data_cache *self, int device, int dir,
-		      int *bounces)
-{
-	int ret;
-
-	self->len = BOUNCED_LEN;
-	self->fd = buf_filled(self->heap_fd, self->len, SEED);
-	if (self->fd < 0)
-		return self->fd;
-	self->map = buf_map(self->fd, self->len, READ_WRITE);
-	if (self->map == MAP_FAILED)
-		return -errno;
-	ret = map_device(self->importer[0], self->fd, device, dir);
-	if (ret == -ENODEV)
-		return 0;
-	if (!ret)
-		*bounces = device_bounces(self->importer[0]);
-
-	return ret ? ret : 1;
-}
-
-/* The same, and an error if it is not as the machine is known to make it */
-static int map_as_known(struct _test_data_cache *self, int device, int dir,
-			int *bounces)
-{
-	bool copies = device == IMPORTER_BOUNCES ||
-		      (is_needed("swiotlb") && device != IMPORTER_COHERENT);
-	int ret;
-
-	*bounces = 0;
-	ret = map_filled(self, device, dir, bounces);
-	if (!ret)
-		return is_needed("bounces") ? -ENODEV : 0;
-	if (copies && self->uncached)
-		return ret == -EIO ? 0 : -EEXIST;
-	if (copies && ret == 1 && *bounces != 1)
-		return -EXDEV;
-
-	return ret;
-}
-
-static void unmap_filled(struct _test_data_cache *self)
-{
-	unmap_device(self->importer[0]);
-	munmap(self->map, self->len);
-	put_buffer(self);
-}
-
-static long long cpu_reads(struct _test_data_cache *self, size_t offset,
-			   size_t len, __u32 seed)
-{
-	return pattern_check(self->map + offset, offset, len, seed);
-}
-
-static long long device_reads(struct _test_data_cache *self, size_t offset,
-			      size_t len, __u32 seed)
-{
-	return importer_reads(self->importer[0], offset, len, seed);
-}
-
-static int device_writes(struct _test_data_cache *self, size_t offset,
-			 size_t len, __u32 seed)
-{
-	return importer_do(self->importer[0], "dwrite %zu %zu %u", offset, len,
-			   seed);
-}
-
-/* The CPU writes, the device reads */
-CACHE_TEST(devices_see_what_the_cpu_wrote)
-{
-	int i, ret, bounces;
-
-	for (i = 0; i < ARRAY_SIZE(all_devices); i++) {
-		ret = map_as_known(self, all_devices[i], DEVICE_READS,
-				   &bounces);
-		ASSERT_LE(0, ret);
-		if (!ret) {
-			unmap_filled(self);
-			continue;
-		}
-		EXPECT_EQ(-1, device_reads(self, 0, self->len, SEED));
-
-		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | W));
-		pattern_fill(self->map, 0, self->len, SEED + 1);
-		/* A device that has not got a copy of its own is not here */
-		EXPECT_EQ(bounces ? -1 : 0,
-			  device_reads(self, 0, self->len, SEED));
-		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | W));
-		EXPECT_EQ(-1, device_reads(self, 0, self->len, SEED + 1));
-
-		/* And a part of it */
-		EXPECT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_START | W,
-					      CPU_OFFSET, CPU_LEN));
-		pattern_fill(self->map + CPU_OFFSET, CPU_OFFSET, CPU_LEN,
-			     SEED + 2);
-		EXPECT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_END | W,
-					      CPU_OFFSET, CPU_LEN));
-		EXPECT_EQ(-1, device_reads(self, CPU_OFFSET, CPU_LEN,
-					   SEED + 2));
-		EXPECT_EQ(-1, device_reads(self, 0, CPU_OFFSET, SEED + 1));
-		EXPECT_EQ(-1, device_reads(self, CPU_OFFSET + CPU_LEN,
-					   self->len - CPU_OFFSET - CPU_LEN,
-					   SEED + 1));
-		unmap_filled(self);
-	}
-}
-
-/* The device writes, the CPU reads: in the middle and after the last unmap */
-CACHE_TEST(cpu_sees_what_devices_wrote)
-{
-	static const int dirs[] = { DEVICE_WRITES, DEVICE_READS_AND_WRITES };
-	int i, ret, bounces;
-
-	for (i = 0; i < 2 * ARRAY_SIZE(all_devices); i++) {
-		ret = map_as_known(self, all_devices[i / 2], dirs[i % 2],
-				   &bounces);
-		ASSERT_LE(0, ret);
-		if (!ret) {
-			unmap_filled(self);
-			continue;
-		}
-		ASSERT_EQ(0, device_writes(self, 0, self->len, SEED + 1));
-		EXPECT_EQ(bounces ? -1 : 0,
-			  cpu_reads(self, 0, self->len, SEED));
-		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | R));
-		EXPECT_EQ(-1, cpu_reads(self, 0, self->len, SEED + 1));
-		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | R));
-
-		/* A part; what else was written is not yet of interest */
-		ASSERT_EQ(0, device_writes(self, 0, self->len, SEED + 2));
-		EXPECT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_START | R,
-					      DEVICE_OFFSET, DEVICE_LEN));
-		EXPECT_EQ(-1, cpu_reads(self, DEVICE_OFFSET, DEVICE_LEN,
-					SEED + 2));
-		EXPECT_EQ(bounces ? -1 : 0,
-			  cpu_reads(self, 0, DEVICE_OFFSET, SEED + 1));
-		EXPECT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_END | R,
-					      DEVICE_OFFSET, DEVICE_LEN));
-
-		EXPECT_EQ(0, importer_do(self->importer[0], "unmap"));
-		EXPECT_EQ(-1, cpu_reads(self, 0, self->len, SEED + 2));
-		unmap_filled(self);
-	}
-}
-
-/* Each writes a part of what the other one does not, and both see it all */
-CACHE_TEST(both_write_parts)
-{
-	int i, ret, bounces, round;
-	__u32 seed;
-
-	for (i = 0; i < ARRAY_SIZE(all_devices); i++) {
-		ret = map_as_known(self, all_devices[i],
-				   DEVICE_READS_AND_WRITES, &bounces);
-		ASSERT_LE(0, ret);
-		if (!ret) {
-			unmap_filled(self);
-			continue;
-		}
-		for (round = 0; round < 4; round++) {
-			seed = SEED + 2 * round + 1;
-			ASSERT_EQ(0, device_writes(self, DEVICE_OFFSET,
-						   DEVICE_LEN, seed));
-			EXPECT_EQ(0, buf_sync(self->fd,
-					      DMA_BUF_SYNC_START | RW));
-			EXPECT_EQ(-1, cpu_reads(self, DEVICE_OFFSET, DEVICE_LEN,
-						seed));
-			pattern_fill(self->map + CPU_OFFSET, CPU_OFFSET,
-				     CPU_LEN, seed + 1);
-			EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | RW));
-			EXPECT_EQ(-1, device_reads(self, CPU_OFFSET, CPU_LEN,
-						   seed + 1));
-			EXPECT_EQ(-1, device_reads(self, DEVICE_OFFSET,
-						   DEVICE_LEN, seed));
-		}
-		EXPECT_EQ(0, importer_do(self->importer[0], "unmap"));
-		EXPECT_EQ(-1, cpu_reads(self, 0, DEVICE_OFFSET, SEED));
-		EXPECT_EQ(-1, cpu_reads(self, DEVICE_OFFSET, DEVICE_LEN, seed));
-		EXPECT_EQ(-1, cpu_reads(self, CPU_OFFSET, CPU_LEN, seed + 1));
-		unmap_filled(self);
-	}
-}
-
-#define RACERS		4
-#define RACE_MS		3000
-#define RACE_LEN	KIB(196)
-
-struct racer {
-	pthread_t thread;
-	int fd;
-	int importer;
-	__u64 random;
-	unsigned int rounds;
-	const char *failed;
-};
-
-static atomic_bool race_over;
-
-static void race_import(struct racer *racer)
-{
-	int device = all_devices[pseudo_random(&racer->random) %
-				 ARRAY_SIZE(all_devices)];
-	int dir = pseudo_random(&racer->random) % 3;
-	int ret;
-
-	ret = map_device(racer->importer, racer->fd, device, dir);
-	if (!ret) {
-		if (pseudo_random(&racer->random) % 2)
-			usleep(pseudo_random(&racer->random) % 300);
-		ret = unmap_device(racer->importer);
-	} else if (device != IMPORTER_COHERENT) {
-		/* There are only so many copies, and of uncached memory none */
-		ret = 0;
-	}
-	if (ret)
-		racer->failed = "import";
-}
-
-static void race_sync(struct racer *racer)
-{
-	static const int flags[] = { R, W, RW };
-	int flag = flags[pseudo_random(&racer->random) % 3];
-	size_t offset = pseudo_random(&racer->random) % RACE_LEN;
-	size_t len = 1 + pseudo_random(&racer->random) % (RACE_LEN - offset);
-	bool partial = pseudo_random(&racer->random) % 2;
-	int ret;
-
-	if (partial)
-		ret = buf_sync_partial(racer->fd, DMA_BUF_SYNC_START | flag,
-				       offset, len) ?:
-		      buf_sync_partial(racer->fd, DMA_BUF_SYNC_END | flag,
-				       offset, len);
-	else
-		ret = buf_sync(racer->fd, DMA_BUF_SYNC_START | flag) ?:
-		      buf_sync(racer->fd, DMA_BUF_SYNC_END | flag);
-	if (ret)
-		racer->failed = "sync";
-}
-
-static void race_mmap(struct racer *racer)
-{
-	char *p = buf_map(racer->fd, RACE_LEN, READ_WRITE);
-
-	if (p == MAP_FAILED) {
-		racer->failed = "mmap";
-		return;
-	}
-	memset(p, racer->rounds, page_size());
-	munmap(p, RACE_LEN);
-}
-
-static void race_descriptor(struct racer *racer)
-{
-	int fd = dup(racer->fd);
-
-	if (fd < 0)
-		racer->failed = "dup";
-	close(racer->fd);
-	racer->fd = fd;
-}
-
-static void race_kernel(struct racer *racer)
-{
-	if (importer_do(racer->importer, "fill %d %u", racer->fd, SEED))
-		racer->failed = "kernel mapping";
-}
-
-static void *race(void *data)
-{
-	static void (*const deeds[])(struct racer *racer) = {
-		race_import, race_import, race_sync, race_sync, race_mmap,
-		race_descriptor, race_kernel,
-	};
-	struct racer *racer = data;
-
-	while (!race_over && !racer->failed) {
-		deeds[pseudo_random(&racer->random) % ARRAY_SIZE(deeds)](racer);
-		racer->rounds++;
-	}
-
-	return NULL;
-}
-
-CACHE_TEST(everything_at_once)
-{
-	struct racer racers[RACERS] = { };
-	int i;
-
-	self->fd = heap_alloc(self->heap_fd, RACE_LEN);
-	ASSERT_LE(0, self->fd);
-	for (i = 0; i < RACERS; i++) {
-		racers[i].fd = dup(self->fd);
-		racers[i].importer = self->importer[i];
-		racers[i].random = i;
-		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race,
-					    &racers[i]));
-	}
-	usleep(RACE_MS * 1000);
-	race_over = true;
-	for (i = 0; i < RACERS; i++) {
-		ASSERT_EQ(0, pthread_join(racers[i].thread, NULL));
-		EXPECT_EQ(NULL, racers[i].failed)
-			TH_LOG("%s", racers[i].failed);
-		EXPECT_LT(0, racers[i].rounds);
-		close(racers[i].fd);
-	}
-	/* And then all is as ever */
-	self->len = RACE_LEN;
-	self->map = buf_map(self->fd, self->len, READ_WRITE);
-	ASSERT_NE(MAP_FAILED, self->map);
-	pattern_fill(self->map, 0, self->len, SEED);
-	ASSERT_EQ(0, map_device(self->importer[0], self->fd, IMPORTER_COHERENT,
-				DEVICE_READS));
-	EXPECT_EQ(-1, device_reads(self, 0, self->len, SEED));
-	EXPECT_EQ(0, munmap(self->map, self->len));
+	EXPECT_EQ(0, pool_set(heap, "max_kib", max_kib));
+	EXPECT_EQ(0, pool_set(heap, "decay_ms", decay_ms));
 }
 
 int main(int argc, char **argv)
