@@ -12,9 +12,9 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "heap_fixture.h"
+#include "heap_loop.h"
 
 static const struct {
 	const char *name;
@@ -49,25 +49,32 @@ FIXTURE_VARIANT(size)
 	size_t len;
 };
 
-/* A heap on a small region may be unable to give that much, ever */
-static bool may_be_too_large(const char *heap, size_t len)
+/*
+ * Half of the largest buffer: of the rest of a region, others may have some. Without
+ * a limit, what all machines have.
+ */
+static long long half_of_largest(const char *heap)
 {
-	if (!strncmp(heap, "system", strlen("system")))
-		return len / 1024 > mem_available_kib() / 2;
+	char text[64];
 
-	return len > MIB(1);
+	if (heap_attr_read(heap, "max_alloc", text, sizeof(text)))
+		return -1;
+
+	return strcmp(text, "max") ? atoll(text) / 2 : MIB(256);
 }
 
 FIXTURE_SETUP(size)
 {
+	long long half = half_of_largest(variant->heap);
+
 	self->heap_fd = heap_open(variant->heap, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->heap_fd);
 	self->open_fds = open_fds();
 	self->aligned = page_align(variant->len);
+	ASSERT_LT(0, half);
+	if (self->aligned > half)
+		SKIP(return, "too large for %s", variant->heap);
 	self->fd = heap_alloc(self->heap_fd, variant->len);
-	if (self->fd == -ENOMEM && may_be_too_large(variant->heap, variant->len))
-		SKIP(return, "%s cannot give %zu bytes", variant->heap,
-		     variant->len);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -86,7 +93,7 @@ SIZE_TEST(is_page_aligned_and_zeroed)
 
 	EXPECT_EQ(self->aligned, buf_size(self->fd));
 
-	p = buf_map(self->fd, self->aligned, PROT_READ | PROT_WRITE);
+	p = buf_map(self->fd, self->aligned, READ_WRITE);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
 	EXPECT_EQ(-1, find_nonzero(p, self->aligned));
@@ -98,7 +105,7 @@ SIZE_TEST(holds_data)
 {
 	void *p;
 
-	p = buf_map(self->fd, self->aligned, PROT_READ | PROT_WRITE);
+	p = buf_map(self->fd, self->aligned, READ_WRITE);
 	ASSERT_NE(MAP_FAILED, p);
 	pattern_fill(p, 0, self->aligned, variant->len);
 	EXPECT_EQ(-1, pattern_check(p, 0, self->aligned, variant->len));
@@ -111,7 +118,7 @@ SIZE_TEST(holds_data)
 	EXPECT_EQ(0, munmap(p, self->aligned));
 }
 
-SIZE_TEST(shows_in_fdinfo)
+SIZE_TEST(heap_and_size_are_in_fdinfo)
 {
 	char value[HEAP_NAME_SIZE];
 
@@ -122,32 +129,6 @@ SIZE_TEST(shows_in_fdinfo)
 
 /* Enough that what was freed has to be handed out again, few enough for 32 MiB */
 #define DIRTY_BUFFERS	6
-
-static int fill_and_free(int heap_fd, size_t len, __u32 seed)
-{
-	int fds[DIRTY_BUFFERS], i, ret = 0;
-	void *p;
-
-	for (i = 0; i < DIRTY_BUFFERS; i++) {
-		fds[i] = heap_alloc(heap_fd, len);
-		if (fds[i] < 0) {
-			ret = fds[i];
-			break;
-		}
-		p = buf_map(fds[i], len, PROT_READ | PROT_WRITE);
-		if (p == MAP_FAILED) {
-			ret = -errno;
-			i++;
-			break;
-		}
-		pattern_fill(p, 0, len, seed);
-		munmap(p, len);
-	}
-	while (i--)
-		close(fds[i]);
-
-	return ret;
-}
 
 HEAP_TEST(reused_memory_is_zeroed)
 {
@@ -160,7 +141,7 @@ HEAP_TEST(reused_memory_is_zeroed)
 		size_t len = page_align(lens[i]);
 
 		for (round = 0; round < 3; round++) {
-			ASSERT_EQ(0, fill_and_free(self->fd, len, round))
+			ASSERT_EQ(0, pool_fill(self->fd, len, DIRTY_BUFFERS))
 				TH_LOG("length %zu", len);
 			for (j = 0; j < DIRTY_BUFFERS; j++) {
 				fds[j] = heap_alloc(self->fd, len);
@@ -181,7 +162,7 @@ HEAP_TEST(reused_memory_of_other_size_is_zeroed)
 	int i, fd;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		ASSERT_EQ(0, fill_and_free(self->fd, MIB(1), i));
+		ASSERT_EQ(0, pool_fill(self->fd, MIB(1), DIRTY_BUFFERS));
 		fd = heap_alloc(self->fd, lens[i]);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(-1, buf_find_nonzero(fd, lens[i]));
@@ -236,7 +217,7 @@ static unsigned int alloc_cmd(size_t size)
  * A program built with an older or a newer header passes a shorter or longer
  * argument. What is missing counts as zero, what is too much is left alone.
  */
-HEAP_TEST(argument_of_any_size)
+HEAP_TEST(argument_of_any_size_is_taken)
 {
 	static const size_t arg_sizes[] = {
 		12, 16, 20, 24, 25, 48, 128, 129, ARG_MAX_SIZE,
@@ -309,7 +290,7 @@ static const char *thread_round(int heap_fd, __u32 seed)
 	if (fd < 0)
 		return "allocation";
 
-	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	p = buf_map(fd, len, READ_WRITE);
 	if (p == MAP_FAILED) {
 		close(fd);
 		return "mmap";
@@ -339,7 +320,7 @@ static void *thread_main(void *data)
 	return NULL;
 }
 
-HEAP_TEST(hundred_threads)
+HEAP_TEST(hundred_threads_get_memory_of_their_own)
 {
 	static struct thread_arg args[THREADS];
 	int i;
@@ -359,20 +340,25 @@ HEAP_TEST(hundred_threads)
 	pthread_barrier_destroy(&thread_barrier);
 }
 
-/* Also keeps a buffer open, so that the exit has one to give back */
-static void allocate_forever(int heap_fd, size_t len, int ready)
+struct allocator {
+	int heap_fd;
+	size_t len;
+	/* Stays open, so that the exit has one to give back */
+	int kept;
+};
+
+static bool allocate_and_free(void *data)
 {
+	struct allocator *allocator = data;
 	int fd;
 
-	heap_alloc(heap_fd, MIB(1));
-	if (write(ready, "", 1) != 1)
-		_exit(1);
-	for (;;) {
-		fd = heap_alloc(heap_fd, len);
-		if (fd < 0)
-			_exit(1);
-		close(fd);
-	}
+	if (allocator->kept < 0)
+		allocator->kept = heap_alloc(allocator->heap_fd, MIB(1));
+	fd = heap_alloc(allocator->heap_fd, allocator->len);
+	if (fd < 0 || allocator->kept < 0)
+		return false;
+
+	return !close(fd);
 }
 
 #define KILLS	24
@@ -383,35 +369,25 @@ static void allocate_forever(int heap_fd, size_t len, int ready)
  */
 HEAP_TEST(killed_allocator_gives_all_back)
 {
-	int i, fd, kept, status, ready[2];
-	size_t len = MIB(64);
+	struct allocator allocator = {
+		.heap_fd = self->fd,
+		.len = MIB(64),
+		.kept = -1,
+	};
+	long long half = half_of_largest(variant->name);
+	struct loop loop = { };
 	long before;
-	pid_t child;
-	char byte;
+	int i;
 
 	/* As much as there is beside the one that is kept open */
-	kept = heap_alloc(self->fd, MIB(1));
-	while ((fd = heap_alloc(self->fd, len)) == -ENOMEM && len > MIB(1))
-		len /= 2;
-	ASSERT_LE(0, fd);
-	close(fd);
-	close(kept);
+	ASSERT_LE((long long)MIB(1), half);
+	while (allocator.len > half)
+		allocator.len /= 2;
 
 	before = mem_available_kib();
 	for (i = 0; i < KILLS; i++) {
-		ASSERT_EQ(0, pipe2(ready, O_CLOEXEC));
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child)
-			allocate_forever(self->fd, len, ready[1]);
-		close(ready[1]);
-		EXPECT_EQ(1, read(ready[0], &byte, 1));
-		close(ready[0]);
-		usleep(i * 1300);
-		EXPECT_EQ(0, kill(child, SIGKILL));
-		ASSERT_EQ(child, waitpid(child, &status, 0));
-		EXPECT_TRUE(WIFSIGNALED(status))
-			TH_LOG("an allocation failed before the kill");
+		ASSERT_EQ(0, loop_start(&loop, allocate_and_free, &allocator));
+		EXPECT_EQ(-SIGKILL, loop_kill(&loop));
 	}
 	EXPECT_NEW_BUFFERS(0);
 	EXPECT_MEM_BACK(before);
@@ -419,7 +395,7 @@ HEAP_TEST(killed_allocator_gives_all_back)
 
 #define MAX_FDS	64
 
-HEAP_TEST(out_of_descriptors)
+HEAP_TEST(failure_to_get_a_descriptor_frees_the_buffer)
 {
 	int i, taken = 0, fds[MAX_FDS];
 	struct rlimit old, limit;
@@ -465,7 +441,7 @@ static int sender(int heap_fd, int sock, size_t len)
 	fd = heap_alloc(heap_fd, len);
 	if (fd < 0)
 		return 1;
-	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	p = buf_map(fd, len, READ_WRITE);
 	if (p == MAP_FAILED)
 		return 2;
 	if (buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
@@ -479,10 +455,10 @@ static int sender(int heap_fd, int sock, size_t len)
 	return close(fd) ? 6 : 0;
 }
 
-HEAP_TEST(passed_over_a_socket)
+HEAP_TEST(buffer_passes_through_a_socket)
 {
 	const size_t len = MIB(2) + KIB(4);
-	int socks[2], status, fd;
+	int socks[2], fd;
 	pid_t child;
 	void *p;
 
@@ -492,8 +468,7 @@ HEAP_TEST(passed_over_a_socket)
 	if (!child)
 		_exit(sender(self->fd, socks[1], len));
 	close(socks[1]);
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, child_end(child));
 
 	/* All that keeps the buffer alive now is the message in the socket */
 	EXPECT_NEW_BUFFERS(1);
@@ -502,7 +477,7 @@ HEAP_TEST(passed_over_a_socket)
 	close(socks[0]);
 
 	EXPECT_EQ(len, buf_size(fd));
-	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	p = buf_map(fd, len, READ_WRITE);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
 	EXPECT_EQ(-1, pattern_check(p, 0, len, 17));
@@ -511,10 +486,10 @@ HEAP_TEST(passed_over_a_socket)
 	EXPECT_EQ(0, close(fd));
 }
 
-/* Sent, never received: closing the socket has to free the buffer */
-HEAP_TEST(lost_in_a_socket)
+/* Sent, never received */
+HEAP_TEST(closed_socket_frees_the_buffer)
 {
-	int socks[2], status;
+	int socks[2];
 	pid_t child;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks));
@@ -523,9 +498,10 @@ HEAP_TEST(lost_in_a_socket)
 	if (!child)
 		_exit(sender(self->fd, socks[1], MIB(1)));
 	close(socks[1]);
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, child_end(child));
+	EXPECT_NEW_BUFFERS(1);
 	EXPECT_EQ(0, close(socks[0]));
+	EXPECT_NEW_BUFFERS(0);
 }
 
 static FIXTURE_VARIANT(size) size_variant_data[HEAP_MAX * ARRAY_SIZE(sizes)];

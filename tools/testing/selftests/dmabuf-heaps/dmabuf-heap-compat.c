@@ -12,7 +12,7 @@ static_assert(sizeof(struct dma_heap_allocation_data) == 24,
 static_assert(sizeof(struct dma_buf_sync_partial) == 24,
 	      "one layout for 32 and 64 bits");
 
-HEAP_TEST(argument_sizes)
+HEAP_TEST(argument_of_any_size_is_taken)
 {
 	static const size_t arg_sizes[] = { 16, 24, 48 };
 	union {
@@ -35,7 +35,7 @@ HEAP_TEST(argument_sizes)
 			TH_LOG("argument of %zu bytes", arg_sizes[i]);
 		fd = arg.data.fd;
 		EXPECT_EQ(MIB(1) + KIB(4), buf_size(fd));
-		p = buf_map(fd, MIB(1) + KIB(4), PROT_READ | PROT_WRITE);
+		p = buf_map(fd, MIB(1) + KIB(4), READ_WRITE);
 		ASSERT_TRUE(p != MAP_FAILED);
 		EXPECT_EQ(0, buf_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
 		EXPECT_EQ(-1, find_nonzero(p, MIB(1) + KIB(4)));
@@ -48,13 +48,13 @@ HEAP_TEST(argument_sizes)
 }
 
 /* The upper half of the length must not be lost on the way */
-HEAP_TEST(length_of_64_bits)
+HEAP_TEST(length_has_64_bits)
 {
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, (1ULL << 62) + KIB(4)));
 	EXPECT_EQ(-EINVAL, heap_alloc(self->fd, UINT64_MAX));
 }
 
-HEAP_TEST(partial)
+HEAP_TEST(partial_sync_has_64_bits)
 {
 	int fd;
 
@@ -75,7 +75,7 @@ HEAP_TEST(partial)
 	EXPECT_EQ(0, close(fd));
 }
 
-HEAP_TEST(wrong_fields)
+HEAP_TEST(wrong_fields_are_refused)
 {
 	struct dma_heap_allocation_data data = {
 		.len = KIB(4),

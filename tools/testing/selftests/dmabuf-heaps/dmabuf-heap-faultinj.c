@@ -10,6 +10,7 @@
 
 #include "heap_faults.h"
 #include "heap_fixture.h"
+#include "heap_left.h"
 
 /* Far more than a call makes; to end if the count never runs out */
 #define MAX_NTH		20000
@@ -22,9 +23,7 @@ FIXTURE(fault)
 {
 	int heap_fd;
 	int fail_nth;
-	int open_fds;
-	int buffers;
-	long long bytes;
+	struct heap_left left;
 	long available;
 	long long max_kib;
 };
@@ -38,17 +37,15 @@ FIXTURE_SETUP(fault)
 {
 	const char *missing = fault_knobs_set();
 
-	if (missing) {
+	if (missing)
 		fault_knobs_restore();
-		SKIP(return, "cannot use %s", missing);
-	}
+	if (missing)
+		SKIP_UNLESS_NEEDED(return, "faults", "cannot use %s", missing);
 	self->heap_fd = heap_open(variant->heap, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->heap_fd);
 	self->fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fail_nth);
-	self->open_fds = open_fds();
-	self->buffers = heap_buffers(variant->heap);
-	self->bytes = heap_attr(variant->heap, "bytes");
+	self->left = heap_left(variant->heap);
 	self->available = mem_available_kib();
 	self->max_kib = pool_get(variant->heap, "max_kib");
 }
@@ -58,9 +55,7 @@ FIXTURE_TEARDOWN(fault)
 	fault_knobs_restore();
 	if (self->max_kib >= 0)
 		EXPECT_EQ(0, pool_set(variant->heap, "max_kib", self->max_kib));
-	EXPECT_EQ(self->open_fds, open_fds());
-	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
-	EXPECT_EQ(self->bytes, heap_attr(variant->heap, "bytes"));
+	EXPECT_NOTHING_LEFT(self->left, variant->heap);
 	EXPECT_MEM_BACK(self->available);
 	close(self->fail_nth);
 	close(self->heap_fd);
@@ -149,7 +144,7 @@ static int alloc_done(struct attempt *attempt, int fd)
 	int ret = 0;
 	void *p;
 
-	p = buf_map(fd, len, PROT_READ | PROT_WRITE);
+	p = buf_map(fd, len, READ_WRITE);
 	if (p == MAP_FAILED)
 		return -errno;
 	if (buf_size(fd) != len || find_nonzero(p, len) != -1)
@@ -164,7 +159,7 @@ static int alloc_done(struct attempt *attempt, int fd)
 }
 
 /* Each allocation goes all the way to where the memory comes from */
-FAULT_TEST(allocation)
+FAULT_TEST(failure_in_a_cold_allocation_leaves_nothing)
 {
 	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
 	int i;
@@ -194,16 +189,15 @@ FAULT_TEST(allocation)
 }
 
 /* What is in the pool does not depend on there being memory */
-FAULT_TEST(warm_allocation)
+FAULT_TEST(failure_in_a_warm_allocation_leaves_nothing)
 {
 	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
 	struct pool_stats before, after;
 	int i, fd;
 
-	if (pool_read_stats(variant->heap, &before)) {
-		ASSERT_FALSE(is_needed("pool"));
-		SKIP(return, "no pool behind %s", variant->heap);
-	}
+	if (pool_read_stats(variant->heap, &before))
+		SKIP_UNLESS_NEEDED(return, "pool",
+				   "no pool behind %s", variant->heap);
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		struct attempt attempt = {
 			.call = alloc_call,
@@ -255,7 +249,7 @@ static int large_arg_call(struct attempt *attempt)
 	return ret ? ret : (int)arg->data.fd;
 }
 
-FAULT_TEST(allocation_with_a_large_argument)
+FAULT_TEST(failure_with_a_large_argument_leaves_nothing)
 {
 	union large_arg arg = {
 		.data.len = KIB(4),
@@ -279,24 +273,15 @@ FAULT_TEST(allocation_with_a_large_argument)
 /* A buffer with a pattern in it, for the calls that need one */
 static int setup_buffer(struct attempt *attempt, int heap_fd)
 {
-	void *p;
-
 	attempt->len = BUF_LEN;
-	attempt->fd = heap_alloc(heap_fd, BUF_LEN);
-	if (attempt->fd < 0)
-		return attempt->fd;
-	p = buf_map(attempt->fd, BUF_LEN, PROT_READ | PROT_WRITE);
-	if (p == MAP_FAILED)
-		return -errno;
-	pattern_fill(p, 0, BUF_LEN, SEED);
-	munmap(p, BUF_LEN);
+	attempt->fd = buf_filled(heap_fd, BUF_LEN, SEED);
 
-	return 0;
+	return attempt->fd < 0 ? attempt->fd : 0;
 }
 
 static int mmap_call(struct attempt *attempt)
 {
-	attempt->p = buf_map(attempt->fd, attempt->len, PROT_READ | PROT_WRITE);
+	attempt->p = buf_map(attempt->fd, attempt->len, READ_WRITE);
 
 	return attempt->p == MAP_FAILED ? -errno : 0;
 }
@@ -310,7 +295,7 @@ static int mmap_done(struct attempt *attempt, int ret)
 	return good ? 0 : -EIO;
 }
 
-FAULT_TEST(mmap)
+FAULT_TEST(failure_in_mmap_leaves_nothing)
 {
 	struct attempt attempt = {
 		.call = mmap_call,
@@ -334,7 +319,7 @@ static int import_done(struct attempt *attempt, int ret)
 	return vgem_close_handle(attempt->vgem, attempt->handle);
 }
 
-FAULT_TEST(import)
+FAULT_TEST(failure_in_an_import_leaves_nothing)
 {
 	struct attempt attempt = {
 		.call = import_call,
@@ -344,7 +329,7 @@ FAULT_TEST(import)
 
 	attempt.vgem = vgem_open();
 	if (attempt.vgem == -ENODEV)
-		SKIP(return, "no vgem device");
+		SKIP_UNLESS_NEEDED(return, "vgem", "no vgem device");
 	ASSERT_LE(0, attempt.vgem);
 	ASSERT_EQ(0, setup_buffer(&attempt, self->heap_fd));
 	all_failures(_metadata, &attempt);
@@ -375,7 +360,7 @@ static int sync_done(struct attempt *attempt, int ret)
 }
 
 /* With an importer there, so that there is something to be done */
-FAULT_TEST(sync)
+FAULT_TEST(sync_does_not_fail)
 {
 	struct attempt attempt = {
 		.call = sync_call,
@@ -385,7 +370,7 @@ FAULT_TEST(sync)
 
 	attempt.vgem = vgem_open();
 	if (attempt.vgem == -ENODEV)
-		SKIP(return, "no vgem device");
+		SKIP_UNLESS_NEEDED(return, "vgem", "no vgem device");
 	ASSERT_LE(0, attempt.vgem);
 	ASSERT_EQ(0, setup_buffer(&attempt, self->heap_fd));
 	ASSERT_EQ(0, import_call(&attempt));

@@ -6,11 +6,8 @@
 
 #include <signal.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "heap_fixture.h"
-
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
 
 /*
  * Sizes that cross the borders of chunks of all orders: one page, one chunk,
@@ -25,7 +22,7 @@ static const size_t lens[] = {
 #define BUF_LEN		(MIB(5) + KIB(76))
 #define SEED		29
 
-HEAP_TEST(whole)
+HEAP_TEST(all_maps_show_the_data)
 {
 	size_t len;
 	void *p, *q;
@@ -49,7 +46,7 @@ HEAP_TEST(whole)
 }
 
 /* Every page of the buffer, mapped on its own, is the page with that offset */
-HEAP_TEST(each_page_alone)
+HEAP_TEST(each_page_alone_is_the_right_one)
 {
 	size_t offset;
 	char *p;
@@ -67,7 +64,7 @@ HEAP_TEST(each_page_alone)
 }
 
 /* Parts that start and end next to the borders of chunks */
-HEAP_TEST(parts)
+HEAP_TEST(parts_show_their_data)
 {
 	static const size_t marks[] = {
 		0, KIB(4), KIB(64) - KIB(4), KIB(64), KIB(68), MIB(1) - KIB(4),
@@ -105,7 +102,7 @@ static int mmap_error(int fd, size_t len, int prot, int flags, off_t offset)
 	return 0;
 }
 
-HEAP_TEST(past_the_end)
+HEAP_TEST(map_past_the_end_is_refused)
 {
 	/* As far as the system call of the machine can tell */
 	off_t far = (off_t)1 << (sizeof(long) > 4 ? 40 : 31);
@@ -133,7 +130,7 @@ HEAP_TEST(past_the_end)
 }
 
 /* Offset plus length wraps around, in bytes or in pages */
-HEAP_TEST(offset_overflow)
+HEAP_TEST(offset_that_overflows_is_refused)
 {
 	off_t page = page_size();
 	int fd, ret;
@@ -151,7 +148,7 @@ HEAP_TEST(offset_overflow)
 }
 
 /* A private mapping would copy pages on write, and nobody would notice */
-HEAP_TEST(private)
+HEAP_TEST(private_map_is_refused)
 {
 	size_t len;
 	int i, fd;
@@ -173,7 +170,7 @@ HEAP_TEST(private)
 	}
 }
 
-HEAP_TEST(read_only_descriptor)
+HEAP_TEST(read_only_descriptor_maps_for_reading)
 {
 	void *p;
 	int fd;
@@ -198,7 +195,7 @@ HEAP_TEST(read_only_descriptor)
 }
 
 /* There is no mapping that can be written and not read */
-HEAP_TEST(write_only_descriptor)
+HEAP_TEST(write_only_descriptor_maps_nothing)
 {
 	int fd;
 
@@ -229,7 +226,7 @@ static long long check_all(const char *p)
 	return pattern_check(p, 0, BUF_LEN, SEED);
 }
 
-HEAP_TEST(protection_of_all)
+HEAP_TEST(protection_of_all_is_enforced)
 {
 	char *p;
 	int fd;
@@ -256,7 +253,7 @@ HEAP_TEST(protection_of_all)
 }
 
 /* One page in the middle, which splits whatever the kernel mapped as a block */
-HEAP_TEST(protection_of_a_page)
+HEAP_TEST(protection_of_a_page_is_its_own)
 {
 	const size_t middle = MIB(2) + KIB(512);
 	size_t page = page_size();
@@ -286,7 +283,7 @@ HEAP_TEST(protection_of_a_page)
 	EXPECT_EQ(0, close(fd));
 }
 
-HEAP_TEST(mapped_without_access)
+HEAP_TEST(map_without_access_keeps_the_data)
 {
 	char *p;
 	int fd;
@@ -315,7 +312,7 @@ static char *reserve(size_t len)
 	return p;
 }
 
-HEAP_TEST(mremap_moves)
+HEAP_TEST(moved_map_shows_the_data)
 {
 	static const size_t shifts[] = { 0, KIB(4), KIB(64), MIB(1) + KIB(4) };
 	char *p, *q, *area;
@@ -374,7 +371,7 @@ HEAP_TEST(mremap_shrinks_and_does_not_grow)
 	EXPECT_EQ(0, close(fd));
 }
 
-HEAP_TEST(hole_in_the_middle)
+HEAP_TEST(hole_leaves_the_rest_in_place)
 {
 	static const struct {
 		size_t start;
@@ -405,7 +402,7 @@ HEAP_TEST(hole_in_the_middle)
 }
 
 /* Something else in place of a page, then another part of the buffer there */
-HEAP_TEST(mapped_over)
+HEAP_TEST(page_mapped_over_leaves_the_rest)
 {
 	const size_t at = MIB(1) + KIB(64), other = MIB(4) + KIB(4);
 	size_t page = page_size();
@@ -470,11 +467,11 @@ static int fork_child(char *p, int fd)
 	return close(fd) ? 4 : 0;
 }
 
-HEAP_TEST(shared_over_fork)
+HEAP_TEST(parent_and_child_share_the_buffer)
 {
-	int fd, status;
 	pid_t child;
 	char *p;
+	int fd;
 
 	p = map_filled(self->fd, &fd);
 	ASSERT_NE(MAP_FAILED, p);
@@ -482,8 +479,7 @@ HEAP_TEST(shared_over_fork)
 	ASSERT_LE(0, child);
 	if (!child)
 		_exit(fork_child(p, fd));
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, child_end(child));
 	EXPECT_EQ(-1, pattern_check(p, 0, BUF_LEN, SEED + 1));
 	pattern_fill(p, 0, BUF_LEN, SEED);
 	EXPECT_EQ(-1, check_all(p));
@@ -512,9 +508,9 @@ static int ping_pong(char *p, int in, int out, __u32 seed)
 	return 0;
 }
 
-HEAP_TEST(two_processes_take_turns)
+HEAP_TEST(processes_see_the_turns_of_each_other)
 {
-	int fd, status, to[2], from[2];
+	int fd, to[2], from[2];
 	__u32 round;
 	pid_t child;
 	char *p, byte;
@@ -533,8 +529,7 @@ HEAP_TEST(two_processes_take_turns)
 		ASSERT_EQ(1, read(from[0], &byte, 1));
 		EXPECT_EQ(-1, pattern_check(p, 0, BUF_LEN, SEED + round + 1));
 	}
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, child_end(child));
 	EXPECT_EQ(0, munmap(p, BUF_LEN));
 	EXPECT_EQ(0, close(fd));
 	close(to[0]);
@@ -543,7 +538,7 @@ HEAP_TEST(two_processes_take_turns)
 	close(from[1]);
 }
 
-HEAP_TEST(outlives_the_descriptor)
+HEAP_TEST(map_keeps_the_buffer)
 {
 	char *p;
 	int fd;

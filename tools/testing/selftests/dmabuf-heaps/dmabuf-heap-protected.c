@@ -6,7 +6,8 @@
  *
  * The secure world is heap_test_protector, which tells in debugfs what it was
  * asked to do. NEED in the environment names what must not be lacking: protector,
- * importer. The last tests lose some memory of a region called "torn" for good.
+ * importer, counts, bounces, fresh. The last tests lose some memory of a region
+ * called "torn" for good.
  */
 
 #include <errno.h>
@@ -17,10 +18,10 @@
 #include <sys/mman.h>
 
 #include "../kselftest_harness.h"
+#include "heap_left.h"
 #include "heap_regions.h"
 
 #define PROTECTOR	"/sys/kernel/debug/dma_heap_test_protector/"
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
 #define TIMEOUT		400
 #define MAX_BUFS	512
 #define TORN		"torn"
@@ -85,9 +86,7 @@ FIXTURE(protected)
 {
 	int fd;
 	int importer;
-	int open_fds;
-	int buffers;
-	long long bytes;
+	struct heap_left left;
 	long long decay_ms;
 	long long leaked;
 	const struct carveout *region;
@@ -104,14 +103,10 @@ FIXTURE_SETUP(protected)
 
 	self->region = region;
 	self->importer = importer_open();
-	if (self->importer < 0) {
-		ASSERT_FALSE(is_needed("importer"));
-		SKIP(return, "no test importer");
-	}
-	if (access(PROTECTOR "ranges", R_OK)) {
-		ASSERT_FALSE(is_needed("protector"));
-		SKIP(return, "no test protector");
-	}
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
+	if (access(PROTECTOR "ranges", R_OK))
+		SKIP_UNLESS_NEEDED(return, "protector", "no test protector");
 	/* Once the provider is there it may take the kernel a moment */
 	ASSERT_TRUE(WAIT_FOR((self->fd = heap_open(region->heap, O_RDWR |
 						   O_CLOEXEC)) >= 0))
@@ -124,19 +119,16 @@ FIXTURE_SETUP(protected)
 	ASSERT_EQ(0, pool_set(region->heap, "decay_ms", 600000));
 	self->leaked = carveout_leaked(region->heap);
 	if (self->leaked)
-		SKIP(return, "lost memory when this was run before");
-	self->open_fds = open_fds();
-	self->buffers = heap_buffers(region->heap);
-	self->bytes = heap_attr(region->heap, "bytes");
+		SKIP_UNLESS_NEEDED(return, "fresh",
+				   "lost memory when this was run before");
+	self->left = heap_left(region->heap);
 }
 
 FIXTURE_TEARDOWN(protected)
 {
 	const struct carveout *region = &variant->region;
 
-	EXPECT_EQ(self->open_fds, open_fds());
-	EXPECT_EQ(self->buffers, heap_buffers(region->heap));
-	EXPECT_EQ(self->bytes, heap_attr(region->heap, "bytes"));
+	EXPECT_NOTHING_LEFT(self->left, region->heap);
 	EXPECT_EQ(0, carveout_settle(region))
 		TH_LOG("free %lld of %llu KiB, %s",
 		       carveout_get(region->heap, "free_kib"),
@@ -190,59 +182,66 @@ PROTECTED_TEST(cpu_is_kept_out)
 	EXPECT_EQ(0, close(fd));
 }
 
-/* Nor is there any maintenance of caches, which would be an access, too */
-PROTECTED_TEST(devices_get_at_it)
+/* Maps the buffer for each device in each direction */
+static void map_for_all(struct __test_metadata *_metadata, int importer, int fd)
 {
 	static const int devices[] = {
 		IMPORTER_64, IMPORTER_32, IMPORTER_COHERENT,
 	};
-	struct sync_count clean, drop;
-	int i, dir, fd, watched;
+	int i, dir;
+
+	for (i = 0; i < ARRAY_SIZE(devices); i++) {
+		for (dir = DEVICE_READS_AND_WRITES; dir <= DEVICE_WRITES; dir++) {
+			EXPECT_EQ(0, importer_map(importer, fd, devices[i], dir));
+			EXPECT_EQ(0, importer_unmap(importer));
+		}
+	}
+}
+
+PROTECTED_TEST(devices_map_it)
+{
+	int fd;
 
 	fd = heap_alloc(self->fd, MIB(1));
 	ASSERT_LE(0, fd);
-	watched = importer_do(self->importer, "watch %d", fd);
-	EXPECT_EQ(is_needed("counts") ? 0 : watched, watched);
-	for (i = 0; i < ARRAY_SIZE(devices); i++) {
-		ASSERT_EQ(0, importer_do(self->importer, "import %d %d", fd,
-					 devices[i]));
-		for (dir = DEVICE_READS_AND_WRITES; dir <= DEVICE_WRITES; dir++) {
-			EXPECT_EQ(0, importer_do(self->importer, "map %d", dir));
-			EXPECT_EQ(0, importer_do(self->importer, "unmap"));
-		}
-		EXPECT_EQ(0, importer_do(self->importer, "drop"));
-	}
-	if (!watched) {
-		ASSERT_EQ(0, importer_counted(self->importer, &clean, &drop));
-		EXPECT_EQ(0, clean.calls);
-		EXPECT_EQ(0, drop.calls);
-	}
+	map_for_all(_metadata, self->importer, fd);
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Maintenance of caches would be an access, too */
+PROTECTED_TEST(no_caches_are_maintained)
+{
+	struct sync_count clean, drop;
+	int fd;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	if (importer_do(self->importer, "watch %d", fd))
+		SKIP_UNLESS_NEEDED(return, "counts",
+				   "nothing counts maintenance of caches");
+	map_for_all(_metadata, self->importer, fd);
+	ASSERT_EQ(0, importer_counted(self->importer, &clean, &drop));
+	EXPECT_EQ(0, clean.calls);
+	EXPECT_EQ(0, drop.calls);
 	EXPECT_EQ(0, close(fd));
 }
 
 /* To make a copy somebody has to read it */
 PROTECTED_TEST(device_with_copies_is_refused)
 {
-	int fd, ret;
+	int fd;
 
 	fd = heap_alloc(self->fd, MIB(1));
 	ASSERT_LE(0, fd);
-	ret = importer_do(self->importer, "import %d %d", fd, IMPORTER_BOUNCES);
-	if (ret == -ENODEV) {
-		close(fd);
-		ASSERT_FALSE(is_needed("bounces"));
-		SKIP(return, "no device that gets copies");
-	}
-	/* At once or when it wants to map it */
-	if (!ret) {
-		ret = importer_do(self->importer, "map %d", DEVICE_READS);
-		EXPECT_EQ(0, importer_do(self->importer, "drop"));
-	}
-	EXPECT_GT(0, ret);
+	if (!importer_has(self->importer, fd, IMPORTER_BOUNCES))
+		SKIP_UNLESS_NEEDED(return, "bounces",
+				   "no device that gets copies");
+	EXPECT_EQ(-EIO, importer_map(self->importer, fd, IMPORTER_BOUNCES,
+				     DEVICE_READS));
 	EXPECT_EQ(0, close(fd));
 }
 
-PROTECTED_TEST(in_one_piece)
+PROTECTED_TEST(buffers_are_in_one_aligned_piece)
 {
 	static const size_t lens[] = {
 		KIB(4), KIB(68), MIB(1), 1920 * 1080 * 3 / 2,
@@ -266,7 +265,7 @@ PROTECTED_TEST(in_one_piece)
 }
 
 /* In the pool, too; and no longer than it is there */
-PROTECTED_TEST(protected_while_in_use)
+PROTECTED_TEST(range_is_protected_while_in_use)
 {
 	long long protects = protector_get("protects");
 	long long unprotects = protector_get("unprotects");
@@ -305,7 +304,7 @@ PROTECTED_TEST(protected_while_in_use)
 	EXPECT_EQ(-EPERM, secure_device("fill", at, MIB(1)));
 }
 
-PROTECTED_TEST(scrubbed)
+PROTECTED_TEST(buffers_are_scrubbed)
 {
 	static const size_t lens[] = { KIB(4), KIB(68), MIB(1), MIB(4) };
 	unsigned long long at;
@@ -332,7 +331,7 @@ PROTECTED_TEST(scrubbed)
 	EXPECT_EQ(0, close(fd));
 }
 
-PROTECTED_TEST(exhausted_and_had_back)
+PROTECTED_TEST(all_of_the_region_is_allocated_and_comes_back)
 {
 	const struct carveout *region = self->region;
 	int fds[MAX_BUFS], round, count;
@@ -395,15 +394,12 @@ FIXTURE_SETUP(torn)
 	for (i = 0; i < region_count; i++)
 		if (!strcmp(regions[i].heap, TORN))
 			self->region = &regions[i];
-	if (!self->region || access(PROTECTOR "ranges", R_OK)) {
-		ASSERT_FALSE(is_needed("protector"));
-		SKIP(return, "no test protector, or no region " TORN);
-	}
+	if (!self->region || access(PROTECTOR "ranges", R_OK))
+		SKIP_UNLESS_NEEDED(return, "protector",
+				   "no test protector, or no region " TORN);
 	self->importer = importer_open();
-	if (self->importer < 0) {
-		ASSERT_FALSE(is_needed("importer"));
-		SKIP(return, "no test importer");
-	}
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
 	self->fd = heap_open(TORN, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, carveout_settle(self->region));

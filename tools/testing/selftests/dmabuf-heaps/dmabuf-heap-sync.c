@@ -8,15 +8,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/ioctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <drm/drm.h>
-#include <drm/drm_mode.h>
 
 #include "heap_fixture.h"
-
-#define READ_WRITE	(PROT_READ | PROT_WRITE)
+#include "heap_left.h"
 
 /* Large and small chunks */
 #define BUF_LEN		(MIB(3) + KIB(76))
@@ -29,7 +23,7 @@ static const __u64 directions[] = {
 	DMA_BUF_SYNC_READ, DMA_BUF_SYNC_WRITE, DMA_BUF_SYNC_RW,
 };
 
-HEAP_TEST(sync_without_importer)
+HEAP_TEST(brackets_nest_without_an_importer)
 {
 	int i, fd;
 
@@ -48,7 +42,7 @@ HEAP_TEST(sync_without_importer)
 	EXPECT_EQ(0, close(fd));
 }
 
-HEAP_TEST(sync_with_wrong_flags)
+HEAP_TEST(wrong_flags_are_refused)
 {
 	__u64 flag;
 	int bit, fd;
@@ -80,7 +74,7 @@ static int sync_part(int fd, __u64 flags, __u64 offset, __u64 len)
 }
 
 /* The first and the last byte, all of it, and parts across borders of chunks */
-HEAP_TEST(partial)
+HEAP_TEST(partial_sync_keeps_the_data)
 {
 	static const struct {
 		size_t offset;
@@ -106,7 +100,7 @@ HEAP_TEST(partial)
 	EXPECT_EQ(0, close(fd));
 }
 
-HEAP_TEST(partial_refused)
+HEAP_TEST(wrong_parts_are_refused)
 {
 	static const struct {
 		__u64 offset;
@@ -154,7 +148,7 @@ HEAP_TEST(partial_refused)
 }
 
 /* Half of the argument cannot be read */
-HEAP_TEST(partial_argument_at_the_end_of_memory)
+HEAP_TEST(partial_argument_must_be_readable)
 {
 	const size_t page = page_size();
 	char *p;
@@ -174,7 +168,7 @@ HEAP_TEST(partial_argument_at_the_end_of_memory)
 }
 
 /* It is about what is mapped, so the descriptor may be of any kind */
-HEAP_TEST(partial_with_other_descriptors)
+HEAP_TEST(partial_sync_needs_no_mode_of_the_descriptor)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY };
 	int i, fd, pipe_fds[2];
@@ -196,23 +190,19 @@ HEAP_TEST(partial_with_other_descriptors)
 }
 
 /* An exporter that knows of no parts does all of it, and the same is refused */
-HEAP_TEST(partial_of_another_exporter)
+HEAP_TEST(partial_sync_works_for_other_exporters)
 {
 	const size_t len = KIB(64);
-	struct drm_mode_create_dumb create = {
-		.width = page_size(),
-		.height = len / page_size(),
-		.bpp = 8,
-	};
 	int vgem, fd;
+	__u32 handle;
 	char *p;
 
 	vgem = vgem_open();
 	if (vgem == -ENODEV)
-		SKIP(return, "no vgem device");
+		SKIP_UNLESS_NEEDED(return, "vgem", "no vgem device");
 	ASSERT_LE(0, vgem);
-	ASSERT_EQ(0, ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &create));
-	fd = vgem_export(vgem, create.handle);
+	ASSERT_EQ(0, vgem_create(vgem, len, &handle));
+	fd = vgem_export(vgem, handle);
 	ASSERT_LE(0, fd);
 	p = buf_map(fd, len, READ_WRITE);
 	ASSERT_NE(MAP_FAILED, p);
@@ -226,7 +216,7 @@ HEAP_TEST(partial_of_another_exporter)
 	EXPECT_EQ(-1, pattern_check(p, 0, len, SEED));
 	EXPECT_EQ(0, munmap(p, len));
 	EXPECT_EQ(0, close(fd));
-	EXPECT_EQ(0, vgem_close_handle(vgem, create.handle));
+	EXPECT_EQ(0, vgem_close_handle(vgem, handle));
 	EXPECT_EQ(0, close(vgem));
 }
 
@@ -234,9 +224,7 @@ HEAP_TEST(partial_of_another_exporter)
 FIXTURE(import)
 {
 	int heap_fd;
-	int open_fds;
-	int buffers;
-	long long bytes;
+	struct heap_left left;
 	int vgem[VGEMS];
 	int fd;
 	char *p;
@@ -255,13 +243,11 @@ FIXTURE_SETUP(import)
 	ASSERT_LE(0, self->heap_fd);
 	self->vgem[0] = vgem_open();
 	if (self->vgem[0] == -ENODEV)
-		SKIP(return, "no vgem device");
+		SKIP_UNLESS_NEEDED(return, "vgem", "no vgem device");
 	for (i = 1; i < VGEMS; i++)
 		self->vgem[i] = vgem_open();
 	ASSERT_LE(0, self->vgem[VGEMS - 1]);
-	self->open_fds = open_fds();
-	self->buffers = heap_buffers(variant->heap);
-	self->bytes = heap_attr(variant->heap, "bytes");
+	self->left = heap_left(variant->heap);
 
 	self->fd = heap_alloc(self->heap_fd, BUF_LEN);
 	ASSERT_LE(0, self->fd);
@@ -277,10 +263,8 @@ FIXTURE_TEARDOWN(import)
 	EXPECT_EQ(0, munmap(self->p, BUF_LEN));
 	if (self->fd >= 0)
 		EXPECT_EQ(0, close(self->fd));
-	EXPECT_EQ(self->open_fds, open_fds());
 	/* Also what the importers hold has to go before they do */
-	EXPECT_EQ(self->buffers, heap_buffers(variant->heap));
-	EXPECT_EQ(self->bytes, heap_attr(variant->heap, "bytes"));
+	EXPECT_NOTHING_LEFT(self->left, variant->heap);
 	for (i = 0; i < VGEMS; i++)
 		close(self->vgem[i]);
 	close(self->heap_fd);
@@ -289,7 +273,7 @@ FIXTURE_TEARDOWN(import)
 #define IMPORT_TEST(name)	TEST_F_TIMEOUT(import, name, HEAP_TEST_TIMEOUT)
 
 /* An imported buffer, exported again, is the same buffer and not a copy */
-IMPORT_TEST(export_again)
+IMPORT_TEST(export_again_is_the_same_buffer)
 {
 	__u32 handle;
 	char *q;
@@ -331,7 +315,7 @@ static int import_and_map(int vgem, int fd, __u32 *handle, char **q)
 	return *q == MAP_FAILED ? -errno : 0;
 }
 
-IMPORT_TEST(map_through_vgem)
+IMPORT_TEST(vgem_maps_the_same_memory)
 {
 	__u32 handle;
 	char *q;
@@ -349,7 +333,7 @@ IMPORT_TEST(map_through_vgem)
 	EXPECT_EQ(0, vgem_close_handle(self->vgem[0], handle));
 }
 
-IMPORT_TEST(sync_with_importers)
+IMPORT_TEST(sync_with_importers_keeps_the_data)
 {
 	__u32 handles[VGEMS];
 	int i, j;
@@ -376,7 +360,7 @@ IMPORT_TEST(sync_with_importers)
 }
 
 /* The importer takes the bracket from before it came to its end */
-IMPORT_TEST(import_within_a_bracket)
+IMPORT_TEST(import_within_a_bracket_keeps_the_data)
 {
 	__u32 handle;
 
@@ -391,7 +375,7 @@ IMPORT_TEST(import_within_a_bracket)
 }
 
 /* Two importers see the same bytes, each through its own import */
-IMPORT_TEST(two_importers)
+IMPORT_TEST(two_importers_see_the_same)
 {
 	__u32 handles[2];
 	char *q, *r;
@@ -416,7 +400,7 @@ IMPORT_TEST(two_importers)
 }
 
 /* The same device that imports the same buffer again gets the same object */
-IMPORT_TEST(imported_twice)
+IMPORT_TEST(second_import_is_the_same_object)
 {
 	__u32 handles[2];
 
@@ -437,7 +421,7 @@ IMPORT_TEST(importer_keeps_the_buffer)
 	EXPECT_EQ(0, munmap(self->p, BUF_LEN));
 	EXPECT_EQ(0, close(self->fd));
 	self->fd = -1;
-	EXPECT_EQ(self->buffers < 0 ? -1 : self->buffers + 1,
+	EXPECT_EQ(self->left.buffers < 0 ? -1 : self->left.buffers + 1,
 		  heap_buffers(variant->heap));
 
 	/* Would get the memory, had the buffer been freed */
@@ -456,11 +440,11 @@ IMPORT_TEST(importer_keeps_the_buffer)
 }
 
 /* An importer that is gone without closing what it imported */
-IMPORT_TEST(killed_importer)
+IMPORT_TEST(killed_importer_leaves_the_data)
 {
-	int i, vgem, status;
 	__u32 handle;
 	pid_t child;
+	int i, vgem;
 
 	for (i = 0; i < 8; i++) {
 		child = fork();
@@ -474,39 +458,38 @@ IMPORT_TEST(killed_importer)
 				_exit(2);
 			kill(getpid(), SIGKILL);
 		}
-		ASSERT_EQ(child, waitpid(child, &status, 0));
-		EXPECT_TRUE(WIFSIGNALED(status))
-			TH_LOG("status %#x", status);
+		EXPECT_EQ(-SIGKILL, child_end(child));
 		EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END |
 				      DMA_BUF_SYNC_RW));
 	}
 	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
 }
 
-#define RACE_MS		1500
+#define RACE_ROUNDS	50
 
 struct racer {
 	pthread_t thread;
 	const char *failed;
-	unsigned int rounds;
 	int vgem;
 	int fd;
 };
 
+/* Set when the importers are through with their rounds */
 static atomic_bool race_over;
 
 static void *race_sync(void *data)
 {
 	struct racer *racer = data;
+	unsigned int round = 0;
 	__u64 direction;
 
-	while (!race_over && !racer->failed) {
-		direction = directions[racer->rounds++ % ARRAY_SIZE(directions)];
+	do {
+		direction = directions[round++ % ARRAY_SIZE(directions)];
 		if (buf_sync(racer->fd, DMA_BUF_SYNC_START | direction))
 			racer->failed = "sync start";
 		if (buf_sync(racer->fd, DMA_BUF_SYNC_END | direction))
 			racer->failed = "sync end";
-	}
+	} while (!race_over && !racer->failed);
 
 	return NULL;
 }
@@ -515,13 +498,13 @@ static void *race_import(void *data)
 {
 	struct racer *racer = data;
 	__u32 handle;
+	int i;
 
-	while (!race_over && !racer->failed) {
+	for (i = 0; i < RACE_ROUNDS && !racer->failed; i++) {
 		if (vgem_import(racer->vgem, racer->fd, &handle))
 			racer->failed = "import";
 		else if (vgem_close_handle(racer->vgem, handle))
 			racer->failed = "close of the handle";
-		racer->rounds++;
 	}
 
 	return NULL;
@@ -532,46 +515,40 @@ static void *race_mmap(void *data)
 	struct racer *racer = data;
 	void *p;
 
-	while (!race_over && !racer->failed) {
+	do {
 		p = buf_map(racer->fd, BUF_LEN, PROT_READ);
 		if (p == MAP_FAILED)
 			racer->failed = "mmap";
 		else if (pattern_check(p, 0, BUF_LEN, SEED) != -1)
 			racer->failed = "data";
 		munmap(p, BUF_LEN);
-		racer->rounds++;
-	}
+	} while (!race_over && !racer->failed);
 
 	return NULL;
 }
 
-IMPORT_TEST(sync_against_import)
+IMPORT_TEST(sync_against_import_keeps_the_data)
 {
+	/* One importer for each opener of vgem, and first */
 	static void *(*const mains[])(void *) = {
-		race_sync, race_sync, race_import, race_import, race_import,
+		race_import, race_import, race_import, race_sync, race_sync,
 		race_mmap,
 	};
 	struct racer racers[ARRAY_SIZE(mains)] = { };
-	const struct timespec duration = {
-		.tv_sec = RACE_MS / 1000,
-		.tv_nsec = RACE_MS % 1000 * 1000000,
-	};
-	int i, vgems = 0;
+	int i;
 
 	for (i = 0; i < ARRAY_SIZE(mains); i++) {
 		racers[i].fd = self->fd;
-		if (mains[i] == race_import)
-			racers[i].vgem = self->vgem[vgems++];
+		if (i < VGEMS)
+			racers[i].vgem = self->vgem[i];
 		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, mains[i],
 					    &racers[i]));
 	}
-	nanosleep(&duration, NULL);
-	race_over = true;
 	for (i = 0; i < ARRAY_SIZE(mains); i++) {
+		race_over = i >= VGEMS;
 		ASSERT_EQ(0, pthread_join(racers[i].thread, NULL));
 		EXPECT_EQ(NULL, racers[i].failed)
 			TH_LOG("%s failed", racers[i].failed);
-		EXPECT_LT(0, racers[i].rounds);
 	}
 	EXPECT_EQ(-1, pattern_check(self->p, 0, BUF_LEN, SEED));
 }
