@@ -12,11 +12,14 @@ list=/sys/kernel/debug/dma_heap_buffers
 count=0
 failed=0
 holder=
+mapper=
 NEED=,${NEED:-},
 
 clean_up()
 {
-	[ -z "$holder" ] || kill "$holder" 2>/dev/null
+	for pid in $holder $mapper; do
+		kill "$pid" 2>/dev/null
+	done
 	rm -rf "$dir"
 }
 trap clean_up EXIT
@@ -75,11 +78,12 @@ result()
 # wait_for COMMAND...: until it succeeds, for half a minute at most
 wait_for()
 {
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-		! "$@" >/dev/null 2>&1 || return 0
-		sleep 2
+	left=300
+	until "$@" >/dev/null 2>&1; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		sleep 0.1
 	done
-	return 1
 }
 
 # hold ARGUMENT...: have buffers allocated, whose inode is then in $inode
@@ -100,13 +104,13 @@ release()
 	holder=
 }
 
-# What the heap says of itself is what the tool says
-list_is_true()
+# The sum of all numbers in a directory
+sum_of() { cat "$1"/* | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+# What the heap says of itself is what the tool says; the scrubber may be in between
+list_says_what_sysfs_says()
 {
-	hold system 5m -n 2
 	run list --bytes system
-	is 0
-	quiet
 	tail -n 1 "$out" | {
 		read -r name cached contig prot align max fallback limit bytes buffers peak \
 			peak_buffers clean dirty failures
@@ -116,8 +120,18 @@ list_is_true()
 			[ "$bytes" = "$(attr bytes)" ] && [ "$bytes" -ge 10485760 ] &&
 			[ "$buffers" = "$(attr buffers)" ] && [ "$peak" = "$(attr peak_bytes)" ] &&
 			[ "$peak_buffers" = "$(attr peak_buffers)" ] &&
-			[ "$clean$dirty" -ge 0 ] && [ "$failures" -ge 0 ]
-	} || problem "it is not what sysfs says"
+			[ "$clean" = "$(attr pool/clean_bytes)" ] &&
+			[ "$dirty" = "$(attr pool/dirty_bytes)" ] &&
+			[ "$failures" = "$(sum_of "$heaps/system/failures")" ]
+	}
+}
+
+list_is_true()
+{
+	hold system 5m -n 2
+	wait_for list_says_what_sysfs_says || problem "it is not what sysfs says"
+	is 0
+	quiet
 	release
 	result "list says what sysfs says"
 }
@@ -135,14 +149,20 @@ list_has_all()
 	[ "$(grep -c '"name":' "$out")" = "$(ls "$heaps" | wc -l)" ] || problem "not all heaps"
 	[ "$(sed -n 's/.*"total_pools_kib": \([0-9]*\),/\1/p' "$out")" -ge 0 ] ||
 		problem "nothing of the pools"
-	result "list has all heaps"
+	result "list has all heaps and their facts"
+}
+
+# finds_leak INODE: among the buffers that nobody has used for a while
+finds_leak()
+{
+	run leaks --older 500ms
+	grep -q " $1 " "$out"
 }
 
 leak_is_found()
 {
 	hold system 12k --name 'a b\c'
-	sleep 2
-	run leaks --older 500ms
+	wait_for finds_leak "$inode" || problem "it finds no leak"
 	is 1
 	quiet
 	matches "^system +12\.0K +[0-9.]+s +$holder +lives +dmaheap +a b.c +$inode +[/-]"
@@ -158,14 +178,20 @@ leak_is_found()
 	result "leaks finds a buffer that nobody uses"
 }
 
+# When a younger one is found that nobody uses
 used_is_no_leak()
 {
 	hold system 12k --mmap
-	sleep 2
-	run leaks --older 500ms
-	! grep -q " $inode " "$out" || problem "a mapped buffer is taken for a leak"
-	grep -q "	$inode	" "$list" || problem "the buffer is not in the list"
+	mapped=$inode
+	mapper=$holder
+	hold system 12k
+	wait_for finds_leak "$inode" || problem "it does not find the younger one"
+	! grep -q " $mapped " "$out" || problem "a mapped buffer is taken for a leak"
+	grep -q "	$mapped	" "$list" || problem "the buffer is not in the list"
 	release
+	holder=$mapper
+	release
+	mapper=
 	result "leaks does not find a buffer that is mapped"
 }
 
@@ -194,7 +220,7 @@ used_memory()
 	is 0
 	quiet
 	matches '^1\.0M +5( +[0-9]+\.[0-9]){4}$'
-	result "alloc and bench"
+	result "alloc and bench use memory and say how much"
 }
 
 # Its owner has 20 MiB, in the list and in what it has open
@@ -221,7 +247,7 @@ top_has_owner()
 	[ "$(grep -c "^{\"time\": .*$process" "$out")" = 2 ] ||
 		problem "not two lines of JSON"
 	release
-	result "top has the owner of buffers"
+	result "top shows the owner of buffers with their size"
 }
 
 top_in_terminal()
@@ -243,7 +269,7 @@ top_in_terminal()
 	status=$?
 	is 130
 	tail -n 1 "$out" | grep -qF "$leave" || problem "it does not leave the screen"
-	result "top in a terminal"
+	result "top draws, and leaves the terminal as it was"
 }
 
 no_instance()
@@ -271,7 +297,7 @@ trace_of_command()
 	is 1
 	says "no event 'dma_heap_nonsense'"
 	no_instance
-	result "trace of a command"
+	result "trace shows what a command allocates"
 }
 
 # Have a trace that has begun, whose process is then in $tracer
@@ -307,7 +333,7 @@ trace_cleans_up()
 	run trace true
 	is 0
 	no_instance
-	result "trace cleans up"
+	result "trace leaves no instance, however it ends"
 }
 
 "$dmaheap" --version >"$out" 2>/dev/null || lacking tool "there is no dmaheap"
