@@ -16,7 +16,8 @@
 /* What they have done before they are killed, and what others have had meanwhile */
 #define HOSTILE_FAILURES	200
 #define HOSTILE_BUFFERS		50
-#define OTHERS_LIVED		20
+#define OTHERS_LIVED		10
+#define OTHERS_MEMORY		MIB(16)
 
 #define HOSTILE_LIMIT		MIB(96)
 #define HOSTILE_GROUP		1234
@@ -109,11 +110,12 @@ static bool others_live(const char *heap, bool same_heap)
 	bool live = true;
 	char *p;
 
-	p = mmap(NULL, MIB(64), READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, OTHERS_MEMORY, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return false;
-	memset(p, 1, MIB(64));
-	munmap(p, MIB(64));
+	memset(p, 1, OTHERS_MEMORY);
+	munmap(p, OTHERS_MEMORY);
 	for (i = 0; i < heap_count; i++) {
 		if (!same_heap && !strcmp(heap_list[i], heap))
 			continue;
