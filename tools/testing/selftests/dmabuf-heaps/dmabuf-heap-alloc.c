@@ -365,13 +365,13 @@ static bool allocate_and_free(void *data)
 
 /*
  * The kill lands at another point of an allocation each time. A buffer that
- * stays behind costs up to 64 MiB, all of them more than the machine has.
+ * stays behind costs up to 32 MiB, twice what EXPECT_MEM_BACK() tolerates.
  */
 HEAP_TEST(killed_allocator_gives_all_back)
 {
 	struct allocator allocator = {
 		.heap_fd = self->fd,
-		.len = MIB(64),
+		.len = MIB(32),
 		.kept = -1,
 	};
 	long long half = half_of_largest(variant->name);
