@@ -98,6 +98,8 @@ static int __init sample_init(void)
 		.name = "sample",
 		.ops = &sample_heap_ops,
 		.groups = sample_groups,
+		/* The page allocator has no larger piece */
+		.max_alloc = PAGE_SIZE << MAX_PAGE_ORDER,
 	};
 	struct dma_heap_pool *pool;
 	struct dma_heap *heap;
