@@ -11,6 +11,7 @@ HEAPS=$DRIVER/heaps
 # Beside the compiled objects, for the next clone, too
 MEMORY=$ROOT/build/lint.clean
 [ -z "$CCACHE" ] || MEMORY=$(ccache --get-config cache_dir)/dmabuf-heaps-lint
+LINES_MAX=800
 count=0
 failed=0
 
@@ -184,6 +185,16 @@ yaml_check()
 		xargs -r yamllint -s -c "$TREE/Documentation/devicetree/bindings/.yamllint"
 }
 
+# Tests are read more often than other code, by people with less time
+long_tests()
+{
+	ours 'drivers/dma-buf/heaps/tests/*.[ch]' 'tools/testing/selftests/*.[ch]' \
+		'tools/testing/selftests/*.sh' 'tools/dma-buf/tests/*' |
+		xargs wc -l |
+		awk -v max=$LINES_MAX '$2 != "total" && $1 > max {
+			print $2 ": " $1 " lines, more than " max }'
+}
+
 check()
 {
 	local name=$1 log="$LOG/lint-${1// /-}.log" rc
@@ -209,7 +220,7 @@ x86=()
 [ "$(uname -m)" != x86_64 ] || x86=(x86)
 
 echo "TAP version 13"
-echo "1..$((13 + ${#x86[@]}))"
+echo "1..$((14 + ${#x86[@]}))"
 check "checkpatch" silent checkpatch
 echo "# checkpatch: $(wc -l <"$LOG/checkpatch.new") files are clean," \
 	"$(wc -l <"$LOG/checkpatch.known") are as they were when they were clean"
@@ -226,4 +237,5 @@ check "shell syntax" bash -n scripts/*.sh .ci/run
 check "shellcheck" shell_check
 check "pyflakes" silent python_check
 check "yamllint" yaml_check
+check "length of tests" silent long_tests
 exit $failed
