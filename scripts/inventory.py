@@ -50,7 +50,7 @@ class Inventory:
         others = []
         for suite in run.suites:
             counts = collections.Counter()
-            tests = self.tests[run.name, suite.name]
+            tests = {}
             for leaf in suite.leaves:
                 test, variant = split(leaf.path)
                 if variant == 'x':
@@ -67,6 +67,9 @@ class Inventory:
                     counts[test] = len(variants)
             for test, count in counts.items():
                 tests[test] = (f'x{count}',)
+            for test, variants in tests.items():
+                before = self.tests[run.name, suite.name].get(test, ())
+                self.tests[run.name, suite.name][test] = before + variants
         return others
 
     def lost_parts(self):
@@ -96,9 +99,12 @@ class Inventory:
             allowed = self.skips.get(key)
             if part in parts and (allowed is None or not same_reason(allowed, reason)):
                 yield part, f'{suite}: no skip is allowed: {test} {variant}: {reason}'
-        for key in sorted(set(self.skips) - set(other.skips)):
-            if key[0] in parts:
-                yield key[0], f'{key[1]}: not skipped any more: {key[2]} {key[3]}'
+
+    def unused_skips(self, other, parts):
+        """Skips that are allowed and did not happen; another host can need them"""
+        for part, suite, test, variant in sorted(set(self.skips) - set(other.skips)):
+            if part in parts:
+                yield f'{part}: {suite}: {test} {variant}'
 
     def replace(self, other, parts):
         """The tests and skips of parts are those of other from now on"""
