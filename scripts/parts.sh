@@ -135,6 +135,8 @@ build_part()
 	demo) scripts/demo.sh build || return ;;
 	*) scripts/selftests.sh || return ;;
 	esac
+	# Only the kernel y has all that it measures built in
+	[ "$1" != y ] || scripts/bench.sh tool || return
 	scripts/kbuild.sh "$kernel"
 }
 
