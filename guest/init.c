@@ -489,7 +489,10 @@ static bool is_splat(const char *text, int *explained)
 	*explained += contains(text, EXPLAINS_TRACE);
 	if (!contains(text, 0) || contains(text, HARMLESS))
 		return false;
-	return !strstr(text, TRACE) || --*explained < 0;
+	if (!strstr(text, TRACE) || !*explained)
+		return true;
+	(*explained)--;
+	return false;
 }
 
 /* Read the kernel's messages since boot; those of user space do not count */
