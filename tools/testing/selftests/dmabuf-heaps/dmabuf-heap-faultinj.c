@@ -63,6 +63,9 @@ FIXTURE_TEARDOWN(fault)
 
 #define FAULT_TEST(name)	TEST_F_TIMEOUT(fault, name, HEAP_TEST_TIMEOUT)
 
+/* Longer than any test takes */
+#define NO_DECAY_MS	600000
+
 /* How often to go through all failures: a leak of one buffer becomes 35 MiB */
 #define REPEAT	32
 
@@ -193,11 +196,15 @@ FAULT_TEST(failure_in_a_warm_allocation_leaves_nothing)
 {
 	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
 	struct pool_stats before, after;
+	long long decay;
 	int i, fd;
 
 	if (pool_read_stats(variant->heap, &before))
 		SKIP_UNLESS_NEEDED(return, "pool",
 				   "no pool behind %s", variant->heap);
+	/* However long it takes, nothing gets too old for the pool meanwhile */
+	decay = pool_get(variant->heap, "decay_ms");
+	ASSERT_EQ(0, pool_set(variant->heap, "decay_ms", NO_DECAY_MS));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		struct attempt attempt = {
 			.call = alloc_call,
@@ -228,6 +235,7 @@ FAULT_TEST(failure_in_a_warm_allocation_leaves_nothing)
 		 */
 		EXPECT_LE(3 * REPEAT, attempt.failed);
 	}
+	ASSERT_EQ(0, pool_set(variant->heap, "decay_ms", decay));
 }
 
 /* An argument that large needs memory of its own in some kernels */
