@@ -70,6 +70,11 @@ machine()
 		need=$KUNIT_NEEDS,builtin
 		APPEND="cma=64M $seed"
 		;;
+	debug-all)
+		overlays=(probe)
+		nodes 1G 1G
+		APPEND="cma=64M kunit.enable=0"
+		;;
 	# Part debug has run the KUnit suites of that kernel
 	debug-cma)
 		overlays=(probe cma carveout bad)
