@@ -9,7 +9,7 @@
 #include <stdnoreturn.h>
 
 #define DEMO_MAX_BUFFERS	16
-#define DEMO_TIMEOUT_MS		10000	/* longest wait for a frame or a peer */
+#define DEMO_TIMEOUT_MS		60000	/* longest wait for a frame or a peer: a hang */
 
 /* Print "demo: FAILED at <step>: <why>" and leave with status 1. */
 noreturn void fail(const char *step, const char *why);
