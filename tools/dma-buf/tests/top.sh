@@ -64,7 +64,7 @@ top_falls_back_to_fdinfo()
 	query_lines 'd[0]["source"] is None and d[0]["processes"] == []'
 }
 
-# What somebody calls a buffer is no line of the kernel's
+# A forged buffer name is no field of fdinfo
 top_ignores_forged_fdinfo()
 {
 	local base=$root/proc/7/fdinfo

@@ -242,7 +242,7 @@ trace_ends_while_events_flood()
 	dry
 }
 
-# Who does not want to see what has been recorded asks again
+# A second signal skips the events that are still recorded
 trace_ends_when_asked_twice()
 {
 	local shown feeder reader

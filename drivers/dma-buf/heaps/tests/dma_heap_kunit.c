@@ -34,7 +34,7 @@
 #define MAX_HEAPS	128
 #define NAME		"kunit-heap"
 
-/* What takes longer does not happen */
+/* A wait that takes longer has failed */
 #define PATIENCE	(60 * HZ)
 
 /**

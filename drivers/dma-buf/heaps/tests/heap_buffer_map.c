@@ -22,7 +22,7 @@
 /* Enough for a scatterlist that is chained twice */
 #define MANY_CHUNKS	(2 * SG_MAX_SINGLE_ALLOC + 3)
 
-/* What the source gave comes back to it with the last reference */
+/* The source gets its backing back with the last reference */
 void buffer_test_backing_returns_with_last_reference(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -243,7 +243,7 @@ void buffer_test_second_map_must_fit_direction_of_first(struct kunit *test)
 	}
 	test_buffer_unmap(test, mapping);
 
-	/* What did not fit has left nothing, and all of the first is gone */
+	/* The mapping that did not fit and the first one have left nothing */
 	for (i = 0; i < ARRAY_SIZE(test_directions); i++) {
 		mapping = test_buffer_map(test, attachment, test_directions[i].dir);
 		test_buffer_unmap(test, mapping);

@@ -77,7 +77,7 @@ void buffer_test_vmap_of_one_chunk_is_linear_map(struct kunit *test)
 			    page_address(test_buffer_first_page(test)));
 }
 
-/* Whatever is done for the kernel mapping, what was written through it stays */
+/* Writes through a kernel mapping survive maintenance for other accesses */
 void buffer_test_cpu_access_keeps_vmap_writes(struct kunit *test)
 {
 	const struct test_direction *access = test->param_value;

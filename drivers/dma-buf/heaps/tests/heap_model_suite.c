@@ -39,7 +39,7 @@ static unsigned long long seed;
 module_param(seed, ullong, 0444);
 MODULE_PARM_DESC(seed, "of the first sequence, each next one has the next (default: 0, draw one)");
 
-/* What to give the kernel to repeat it */
+/* This parameter repeats a sequence */
 #define REPEAT		"heap_model_kunit.seed=0x%llx"
 
 /* Four pages in three chunks */
@@ -75,7 +75,7 @@ static void model_random_write(struct model *m)
 		model_write(m, writer, lines);
 }
 
-/* What comes next */
+/* The functions below draw the next step */
 
 static enum dma_data_direction random_dir(struct model *m)
 {

@@ -2,7 +2,7 @@
 /*
  * KUnit tests of the pool of DMA-BUF heaps: allocations
  *
- * What an allocation takes from the pool, and in which state it gets it.
+ * An allocation takes a backing of its size from the pool, zeroed or dirty.
  */
 
 #include <linux/array_size.h>

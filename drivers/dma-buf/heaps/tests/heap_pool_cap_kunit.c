@@ -158,7 +158,7 @@ static void pool_lower_cap_evicts_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4 * 8);
 }
 
-/* What is there goes at once, what is freed goes to the source; then the cap rises again */
+/* A cap of zero empties the pool at once; a higher cap lets it keep backings again */
 static void pool_with_cap_of_zero_keeps_nothing(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

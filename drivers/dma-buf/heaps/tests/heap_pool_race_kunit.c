@@ -101,8 +101,8 @@ static void race_tuner(void *data)
 }
 
 /*
- * Whoever gets a backing gets it zero, and it is nobody else's, whatever others
- * do. KASAN, KCSAN, lockdep and list debugging have their say, too.
+ * Each user gets zeroed memory that no other user has, while all of them allocate
+ * and free. KASAN, KCSAN, lockdep and list debugging have their say, too.
  */
 static void pool_race_gives_users_zero_memory_of_their_own(struct kunit *test)
 {

@@ -47,7 +47,7 @@ static void reserved_lower_cap_evicts_clean_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 8 + DECOY_PAGES);
 
-	/* What a task frees stays dirty, too */
+	/* A backing that a task frees stays dirty, too */
 	pool_put(ctx, late);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 8 + 16 + DECOY_PAGES);

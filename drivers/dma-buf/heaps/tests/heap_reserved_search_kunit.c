@@ -77,7 +77,7 @@ static void reserved_search_sees_what_came_back(struct kunit *test)
 	dma_heap_pool_search_end(ctx->pool, &search);
 }
 
-/* What becomes clean while a search waits goes to the source */
+/* The source gets each backing that becomes clean while a search waits */
 static void reserved_pool_keeps_nothing_while_search_waits(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

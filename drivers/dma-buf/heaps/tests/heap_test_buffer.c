@@ -56,7 +56,7 @@ int buffer_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Whatever the test was about, the DMA API was used as it should */
+/* No test may have misused the DMA API */
 void buffer_test_exit(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;

@@ -2,8 +2,8 @@
 /*
  * A buffer, its users and what they do, for the suite of the exporter
  *
- * Whatever a test makes here ends with the test, if it has not ended before. The
- * suite is one module, so nothing is exported.
+ * Buffers, attachments and mappings end with the test that made them. The suite is
+ * one module, so nothing is exported.
  */
 #ifndef _HEAP_TEST_BUFFER_H
 #define _HEAP_TEST_BUFFER_H
@@ -114,7 +114,7 @@ extern const struct test_direction test_directions[TEST_DIRECTIONS];
 
 const void *test_direction_gen_params(const void *prev, char *desc);
 
-/* What tests expect of the DMA API, for all chunks of a buffer */
+/* Expected calls of the DMA API, each for all chunks of a buffer */
 #define MAP(_dev, _dir) \
 	{ _dev, HEAP_TEST_DMA_MAP, _dir, DMA_ATTR_SKIP_CPU_SYNC, \
 	  TEST_BUFFER_CHUNKS }

@@ -546,7 +546,7 @@ static void heap_cache_exit(void *data)
 
 	heap_cache_free(cache);
 	heap_test_source_empty(&cache->source);
-	/* Whatever the test was about, the DMA API was used as it should */
+	/* No test may have misused the DMA API */
 	KUNIT_EXPECT_EQ(cache->test, heap_test_dma_errors(cache->test),
 			cache->dma_errors);
 }

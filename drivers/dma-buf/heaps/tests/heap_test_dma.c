@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What tests make of the DMA API: devices that bounce or cannot map, trace events
+ * Devices that bounce or cannot map, and trace events of the DMA API
  */
 
 #include <linux/array_size.h>
@@ -88,8 +88,8 @@ bool heap_test_make_bouncing(struct kunit *test, struct device *dev)
 EXPORT_SYMBOL_NS_GPL(heap_test_make_bouncing, EXPORTED_FOR_KUNIT_TESTING);
 
 /*
- * Whatever the device is to map has to be bounced, but there is no memory to
- * bounce it to: all mappings fail. Skips the test on a kernel without bouncing.
+ * The device has to bounce all mappings, but there is no memory to bounce to: all
+ * of them fail. Skips the test on a kernel without bouncing.
  */
 struct io_tlb_mem *heap_test_break_dma(struct kunit *test, struct device *dev)
 {

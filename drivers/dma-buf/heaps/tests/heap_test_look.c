@@ -129,7 +129,7 @@ static int do_mapped(struct answer *answer, const char *verb, void *p,
 	return min(ret, 0);
 }
 
-/* What is done to a kernel mapping */
+/* Carry out a verb on a kernel mapping */
 static int do_vmap(struct answer *answer, const char *verb, struct dma_buf *buf,
 		   u64 seed)
 {

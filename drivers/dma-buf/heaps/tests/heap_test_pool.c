@@ -121,7 +121,7 @@ static int pool_test_start(struct kunit *test, bool reserved)
 	if (!ctx)
 		return -ENOMEM;
 
-	/* What is freed on a node is found there */
+	/* Stay on one node, where allocations find the freed backings */
 	set_cpus_allowed_ptr(current, cpumask_of_node(numa_node_id()));
 
 	ctx->test = test;
@@ -181,7 +181,7 @@ unsigned long pool_pages(struct pool_test *ctx)
 /* Of the scrubber, which has scrubbed something before */
 unsigned int pool_scrubber_policy(struct pool_test *ctx)
 {
-	/* Whoever waits for a policy looks again */
+	/* A race is harmless: callers that wait for a policy look again */
 	return data_race(READ_ONCE(ctx->mock.scrubber)->policy);
 }
 
@@ -198,7 +198,7 @@ int pool_find_far_node(struct kunit *test)
 	return nid;
 }
 
-/* What the pool counted is what the source saw */
+/* The counters of the pool equal those of the source */
 static bool pool_is_balanced(struct pool_test *ctx)
 {
 	struct dma_heap_pool_stats stats = pool_stats(ctx);
@@ -221,7 +221,7 @@ static bool reclaimable_is_exact(struct pool_test *ctx)
 	return reclaimable_pages() == ctx->reclaimable + pages;
 }
 
-/* Whatever the test was about, nothing is lost and nothing counted twice */
+/* No test may lose a backing or count one twice */
 void pool_test_exit(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -440,7 +440,7 @@ static int pool_task_thread(void *data)
 	allow_signal(SIGKILL);
 	WRITE_ONCE(task->began, true);
 	task->func(task->data);
-	/* What it did is seen by who sees that it is done */
+	/* Readers of done also see the writes of func() */
 	smp_store_release(&task->done, true);
 
 	return 0;

@@ -139,7 +139,7 @@ static int attr_mode(const char *heap, const char *attr)
 	return stat(path, &st) ? -errno : (int)(st.st_mode & 07777);
 }
 
-/* What nobody can do with the attributes: read them all and change nothing */
+/* User nobody can read all attributes and change none */
 static int nobody(const char *heap)
 {
 	char text[MAX_TEXT];
@@ -239,7 +239,7 @@ static bool all_are_loading(struct loader *loaders)
 	return true;
 }
 
-/* What there can be in a state that somebody sees half-way */
+/* Counters read during changes stay within what the loaders can have */
 ACCOUNT_TEST(counters_are_plausible_under_load)
 {
 	const long long most = LOADERS * 8;

@@ -159,7 +159,7 @@ static int hold_most(const struct carveout *region, int heap_fd)
 			    region->size / 8 * 7 / unit * unit);
 }
 
-/* What others free can never be enough */
+/* Frees of other buffers can never make enough room */
 CARVEOUT_TEST(impossible_buffer_fails_while_others_free)
 {
 	const struct carveout *region = &variant->region;
@@ -327,7 +327,7 @@ static bool waiter_is_killed(struct __test_metadata *_metadata,
 	EXPECT_TRUE(WAIT_FOR(strchr("DZ", state_of(waiter))));
 	EXPECT_EQ(0, kill(waiter, SIGKILL));
 	EXPECT_TRUE(WAIT_FOR(state_of(waiter) == 'Z'));
-	/* What it has waited for is not there yet */
+	/* The memory that the child waits for is still dirty */
 	waits = pool_get(region->heap, "dirty_bytes") > 0;
 
 	return child_end(waiter) == -SIGKILL && waits;
@@ -476,7 +476,7 @@ static bool scrub_with_failure(struct __test_metadata *_metadata,
 	return failed;
 }
 
-/* What cannot be mapped now can be a little later, and is not lost */
+/* Memory that cannot be mapped now is not lost, and can be mapped later */
 TEST_F_TIMEOUT(unmapped, failure_to_map_loses_nothing, TIMEOUT)
 {
 	int nth = 1;

@@ -68,7 +68,7 @@ MEMCG_TEST(charge_moves_to_the_caller)
 	EXPECT_CHARGED(B, before_b, total / 2);
 	EXPECT_CHARGED(MIDDLE, before_a + before_b, total);
 
-	/* Who has allocated it is gone, who pays stays */
+	/* The allocating task ends, the charge stays where it is */
 	agent_kill(&self->agents[0]);
 	EXPECT_CHARGED(A, before_a, total / 2);
 	agent_kill(&self->agents[1]);
@@ -77,7 +77,7 @@ MEMCG_TEST(charge_moves_to_the_caller)
 	EXPECT_CHARGED(B, before_b, 0);
 }
 
-/* Who has paid is gone with its cgroup, so that the one above pays already */
+/* The cgroup that paid is gone, so its parent has the charge already */
 MEMCG_TEST(parent_that_pays_already_is_not_charged_again)
 {
 	size_t len = heap_fitting(variant->name, MIB(16), 4);

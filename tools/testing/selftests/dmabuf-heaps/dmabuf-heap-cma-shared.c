@@ -35,7 +35,7 @@ CMA_TEST(pool_gives_way_to_buffers)
 		/* Also when nothing is dirty any more */
 		if (i % 2)
 			EXPECT_TRUE(WAIT_FOR(pool_all_clean(variant->name.area)));
-		/* What is not in its way may stay */
+		/* Pooled memory that is not in the way may stay */
 		fd = heap_alloc(other && i % 2 ? other_fd : self->fd,
 				self->others ? len : bytes(self->pages));
 		ASSERT_LE(0, fd)
@@ -47,7 +47,7 @@ CMA_TEST(pool_gives_way_to_buffers)
 	close(other_fd);
 }
 
-/* Who allocates from the area and has never heard of heaps */
+/* Another user of the area allocates, without the heaps */
 CMA_TEST(pool_gives_way_to_others)
 {
 	long long pages = self->pages - self->others;
@@ -139,7 +139,7 @@ static void allocate_slots(int heap_fd, size_t slot, int task)
 CMA_TEST(all_tasks_find_room)
 {
 	long long size = bytes(self->pages), shrunk;
-	/* Who has some of it may be in the middle */
+	/* Pages of other users may be in the middle of the area */
 	size_t slot = size / (self->others ? 16 : 8);
 	struct pool_stats stats;
 	pid_t children[TASKS];
@@ -246,7 +246,7 @@ CMA_TEST(chunks_find_room_in_fragments)
 		close(fds[i]);
 	close(fd);
 
-	/* What it has left in its pool is in nobody's way */
+	/* Memory left in its pool does not keep others from the area */
 	EXPECT_LT(0, pool_pages(name));
 	fd = heap_alloc(self->fd, bytes(self->pages - self->others) / 4 * 3);
 	EXPECT_LE(0, fd);

@@ -13,7 +13,7 @@
 #define HOSTILE_CHILDREN	4
 #define HOSTILE_FORKS		12
 
-/* What they have done before they are killed, and what others have had meanwhile */
+/* Hostile processes reach these counts before the kill, and others the last one */
 #define HOSTILE_FAILURES	200
 #define HOSTILE_BUFFERS		50
 #define OTHERS_LIVED		10
@@ -103,7 +103,7 @@ static void lead_hostiles(const char *cgroup, const char *node,
 		pause();
 }
 
-/* What everybody else can still have */
+/* Other users still get memory and buffers */
 static bool others_live(const char *heap, bool same_heap)
 {
 	int heap_fd, fd, i;
@@ -183,7 +183,7 @@ MEMCG_TEST(others_live_beside_hostile_users_in_a_cgroup)
 	ASSERT_EQ(0, cgroup_set(ASIDE, "memory.max", HOSTILE_LIMIT));
 	hostile_users(_metadata, self, variant->name, ASIDE);
 	EXPECT_LT(0, cgroup_event(ASIDE, "max"));
-	/* What they have beside buffers may cost one of them its life */
+	/* Other memory of the hostile processes may cause an OOM kill among them */
 	self->kills = vm_counter("oom_kill");
 }
 

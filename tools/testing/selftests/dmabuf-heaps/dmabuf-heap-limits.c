@@ -39,7 +39,7 @@ ACCOUNT_TEST(max_alloc_holds_to_the_page)
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
 
-	/* What is not a whole page does not count */
+	/* A limit counts in whole pages */
 	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", LIMIT - 1));
 	EXPECT_EQ(LIMIT - KIB(4), heap_attr(variant->name, "max_alloc"));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, LIMIT));
@@ -131,7 +131,7 @@ ACCOUNT_TEST(limits_take_numbers_only)
 	}
 }
 
-/* Whatever the limits, a buffer that cannot be is refused at once */
+/* A heap without limits still refuses impossible lengths */
 ACCOUNT_TEST(impossible_lengths_are_refused_without_limit)
 {
 	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc", "max"));

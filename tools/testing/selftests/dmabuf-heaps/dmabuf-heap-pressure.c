@@ -168,7 +168,7 @@ POOL_TEST(cgroup_at_its_limit_gets_nothing_of_the_pool)
 	EXPECT_EQ(-SIGKILL, child_end(child));
 	EXPECT_LT(0, cgroup_event(TEST_CGROUP, "max"));
 
-	/* What is asked for by hand finds nothing either */
+	/* memory.reclaim finds nothing either */
 	EXPECT_EQ(-EAGAIN, cgroup_write(TEST_CGROUP, "memory.reclaim", "8M"));
 
 	EXPECT_EQ(pages, pool_pages(variant->name));
@@ -254,7 +254,7 @@ static bool is_in_block(int importer, int fd, long block)
 }
 
 /*
- * What is in the pool cannot be moved, so it has to go. The block starts out
+ * Pooled memory cannot be moved, so the pool has to free it. The block starts out
  * empty, and then is full of buffers.
  */
 POOL_TEST(block_goes_offline_with_the_pool_in_it)
@@ -325,7 +325,7 @@ static int count_refused(void)
 	return refused;
 }
 
-/* Who refuses may be asked before the pool, which then hears of the end only */
+/* Another notifier may refuse first; the pool then only hears that it is over */
 POOL_TEST(pool_keeps_buffers_after_refused_offlining)
 {
 	if (!count_refused())

@@ -107,7 +107,7 @@ release()
 # The sum of all numbers in a directory
 sum_of() { cat "$1"/* | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-# What the heap says of itself is what the tool says; the scrubber may be in between
+# The tool shows what sysfs has; the scrubber may run between the two readings
 list_says_what_sysfs_says()
 {
 	run list --bytes system

@@ -268,7 +268,7 @@ static inline long faults_of_writing(char *map, size_t len)
 	char other = 0;
 	long before;
 
-	/* Whatever the reading itself takes, and the library behind the writing */
+	/* Take the faults of the reading itself first, and of the library that writes */
 	minor_faults();
 	__atomic_fetch_or(&other, 0, __ATOMIC_RELAXED);
 	before = minor_faults();

@@ -23,9 +23,6 @@ int child_kill(pid_t child);
 
 long long now_ms(void);
 
-/* What waits for nothing takes less, on a busy host, too */
-#define AT_ONCE_MS	10000
-
 #define WAIT_MS		20000
 
 /* Waits until @cond holds, but not for ever; whether it does */
