@@ -114,7 +114,7 @@ kunit-uml kunit-arm64 kunit-kcsan lint:
 	$(call parts,$@)
 
 # No kernel, so no tree
-tools harness:
+tools harness deps:
 	@scripts/deps.sh $@ && scripts/check.sh $@
 
 series:
@@ -148,5 +148,5 @@ mrproper:
 	rm -rf build
 
 .PHONY: help tree build demo check check-all $(CHECKS) check-debug check-boards check-stress inventory \
-	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness series selftest bench picture shell menuconfig \
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest bench picture shell menuconfig \
 	clean mrproper

@@ -28,6 +28,7 @@ run_part()
 	lint) ktap lint scripts/lint.sh ;;
 	tools) ktap tools tools/dma-buf/tests/run.sh ;;
 	harness) ktap harness scripts/harness-test.sh ;;
+	deps) ktap deps scripts/deps-test.sh ;;
 	series) alone series scripts/series.py --build ;;
 	n) scripts/kbuild.sh n ;;
 	kunit-uml) scripts/kunit.sh ;;

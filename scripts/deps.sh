@@ -45,7 +45,7 @@ contents()
 	tools) echo make gcc libc6-dev python3 man-db util-linux ;;
 	series) echo tree python3 perl diffutils ;;
 	series-build) echo series kernel arm64 ccache ;;
-	harness) echo make gcc libc6-dev python3 git ;;
+	harness | deps) echo make gcc libc6-dev python3 git ;;
 	y | cma | pool | swiotlb | million | debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
 	m | board-* | kunit-arm64) echo "$suite" kmod ;;
 	n) echo kernel arm64 ccache ;;
