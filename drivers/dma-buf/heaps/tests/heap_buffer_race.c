@@ -17,7 +17,7 @@
 #include "heap_test_buffer.h"
 #include "heap_test_helpers.h"
 
-#define RACE_ROUNDS	2000
+#define RACE_ROUNDS	HEAP_TEST_ROUNDS(2000)
 
 /**
  * struct race - what the threads of the race need

@@ -23,13 +23,8 @@
 #include "heap_test_helpers.h"
 #include "heap_test_model.h"
 
-/* The fewer, the slower the kernel is */
-#if defined(CONFIG_KCSAN) || defined(CONFIG_KASAN) || \
-	defined(CONFIG_PROVE_LOCKING)
-#define SEQUENCES	2000
-#else
-#define SEQUENCES	100000
-#endif
+/* A kernel that watches itself needs more than twenty times as long for each */
+#define SEQUENCES	(HEAP_TEST_IS_SLOW ? 800 : 25000)
 
 static uint count = SEQUENCES;
 module_param(count, uint, 0444);
@@ -170,7 +165,7 @@ static bool random_cpu_map_step(struct model *m, struct heap_cache_step *step)
 		return m->cache->vma_count;
 	case 2:
 		step->op = HEAP_CACHE_VMAP;
-		return !m->cache->vmapped;
+		return !m->cache->vmapped && !model_copy_is_older(m);
 	default:
 		step->op = HEAP_CACHE_VUNMAP;
 		return m->cache->vmapped;

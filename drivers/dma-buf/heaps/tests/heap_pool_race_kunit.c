@@ -17,11 +17,12 @@
 #include "../heap_backing.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
+#include "heap_test_helpers.h"
 #include "heap_test_pool.h"
 #include "heap_test_race.h"
 #include "heap_test_source.h"
 
-#define RACE_ROUNDS	600
+#define RACE_ROUNDS	HEAP_TEST_ROUNDS(600)
 #define RACE_MAX	512
 #define RACE_HELD	3
 
@@ -126,7 +127,7 @@ static void pool_race_gives_users_zero_memory_of_their_own(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, errors), 0);
 }
 
-#define HOT_ROUNDS	4000
+#define HOT_ROUNDS	HEAP_TEST_ROUNDS(4000)
 
 /* Allocate and free, and do nothing in between */
 static void hot_user(void *data)

@@ -18,6 +18,7 @@
 #include "../heap_backing.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
+#include "heap_test_helpers.h"
 #include "heap_test_pool.h"
 #include "heap_test_race.h"
 #include "heap_test_source.h"
@@ -25,7 +26,7 @@
 #define REGION_PAGES	64
 #define REGION_USERS	4
 #define REGION_SHARE	(REGION_PAGES / REGION_USERS)
-#define REGION_ROUNDS	400
+#define REGION_ROUNDS	HEAP_TEST_ROUNDS(200)
 
 /**
  * struct region - a region that is no larger than it is

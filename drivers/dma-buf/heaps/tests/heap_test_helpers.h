@@ -7,6 +7,7 @@
 
 #include <linux/completion.h>
 #include <linux/dma-direction.h>
+#include <linux/kconfig.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -19,6 +20,12 @@ struct io_tlb_mem;
 struct kunit;
 struct sg_table;
 struct task_struct;
+
+/* How often what takes long is done: less on a kernel that watches itself */
+#define HEAP_TEST_IS_SLOW	(IS_ENABLED(CONFIG_KCSAN) || \
+				 IS_ENABLED(CONFIG_KASAN) || \
+				 IS_ENABLED(CONFIG_PROVE_LOCKING))
+#define HEAP_TEST_ROUNDS(n)	(HEAP_TEST_IS_SLOW ? (n) / 5 : (n))
 
 /* Like kunit_skip(), but see the parameter "need"; words in heap_test_skip.c */
 void heap_test_skip(struct kunit *test, const char *word, const char *reason);
