@@ -203,6 +203,15 @@ static vm_fault_t dma_heap_vm_huge_fault(struct vm_fault *vmf,
 	if (order != PMD_ORDER)
 		return VM_FAULT_FALLBACK;
 
+	/*
+	 * prctl() forbids blocks under the mmap lock alone, and then pages may come
+	 * in between: with that lock held, all faults agree on what they map.
+	 */
+	if (vmf->flags & FAULT_FLAG_VMA_LOCK) {
+		vma_end_read(vma);
+		return VM_FAULT_RETRY;
+	}
+
 	dma_heap_map_range(vma, max(table, vma->vm_start),
 			   min(table + PUD_SIZE - 1, vma->vm_end - 1) + 1,
 			   dma_heap_map_blocks, &fault);
