@@ -191,6 +191,21 @@ static int dma_heap_publish(struct dma_heap *heap)
 	return 0;
 }
 
+/*
+ * Only the CPU's view matters: whatever it can address is reachable. DMA operations
+ * of their own may not know what to do with a device on no bus, and need not.
+ */
+static int dma_heap_set_dma_mask(struct device *dev)
+{
+	dev->dma_mask = &dev->coherent_dma_mask;
+	if (dma_sgtable_sync_kind_before(dev, NULL) == DMA_SYNC_UNKNOWN) {
+		dev->dma_mask = NULL;
+		return 0;
+	}
+
+	return dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+}
+
 /**
  * dma_heap_create - make a heap that nobody sees yet
  * @exp_info: name, operations and private data of the heap
@@ -242,9 +257,8 @@ struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info)
 	if (ret)
 		goto err_put_device;
 
-	/* Only the CPU's view matters: whatever it can address is reachable */
-	ret = dma_coerce_mask_and_coherent(&heap->dev, DMA_BIT_MASK(64));
-	if (ret && IS_ENABLED(CONFIG_HAS_DMA))
+	ret = dma_heap_set_dma_mask(&heap->dev);
+	if (ret)
 		goto err_put_device;
 
 	return heap;
@@ -376,7 +390,8 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_get_name, DMA_BUF_HEAP);
  * @heap: the heap
  *
  * The device has a DMA mask of 64 bits, so that a heap can have the caches of
- * its memory maintained through the DMA API.
+ * its memory maintained through the DMA API. It has none where the DMA API asks
+ * operations of the bus, or maintains caches before a device writes only.
  *
  * Context: Any.
  *

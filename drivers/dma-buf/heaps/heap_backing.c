@@ -12,7 +12,6 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/swiotlb.h>
 
 #include "heap_backing.h"
 
@@ -53,23 +52,6 @@ void dma_heap_backing_free(struct dma_heap_backing *backing)
 	kfree(backing);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_backing_free, DMA_BUF_HEAP);
-
-/**
- * dma_heap_memory_can_clean - can caches be maintained by way of a device?
- * @dev: device of a heap
- *
- * If even that one gets copies only, they cannot, and there must be no uncached
- * buffers.
- *
- * Context: Any.
- *
- * Return: Whether dma_heap_memory_clean() works.
- */
-bool dma_heap_memory_can_clean(struct device *dev)
-{
-	return !is_swiotlb_force_bounce(dev);
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_memory_can_clean, DMA_BUF_HEAP);
 
 /**
  * dma_heap_memory_clean - write back cache lines

@@ -16,10 +16,8 @@
 
 #include <linux/device.h>
 #include <linux/dma-buf.h>
-#include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-heap-account.h>
-#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -29,12 +27,10 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/swiotlb.h>
 #include <trace/events/dma_heap.h>
 
 #include "heap_backing.h"
@@ -174,14 +170,24 @@ int dma_heap_buffer_charge(struct dma_buf *dmabuf)
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_charge, DMA_BUF_HEAP);
 
-/*
- * Every device needs a table of its own to hold its DMA addresses. One that
- * bounces can map so much at a time only.
- */
+/* The most that a device takes as one segment, of whole pages */
+static size_t dma_heap_max_segment(struct device *dev)
+{
+	size_t max = min_not_zero(dma_max_mapping_size(dev), SIZE_MAX);
+
+	/* What nobody has set is no limit */
+	if (dev->dma_parms)
+		max = min_not_zero(max,
+				   (size_t)dev->dma_parms->max_segment_size);
+
+	return max(max & PAGE_MASK, PAGE_SIZE);
+}
+
+/* Every device needs a table of its own to hold its DMA addresses */
 static int dma_heap_attachment_init_table(struct dma_heap_attachment *a,
 					  const struct sg_table *chunks)
 {
-	size_t max = dma_max_mapping_size(a->dev) & PAGE_MASK;
+	size_t max = dma_heap_max_segment(a->dev);
 	unsigned int pieces = 0;
 	struct scatterlist *from;
 	struct scatterlist *to;
@@ -270,50 +276,22 @@ void dma_heap_buffer_detach(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_detach, DMA_BUF_HEAP);
 
-/*
- * Does the device see copies instead of the memory? Behind an IOMMU addresses
- * tell nothing, but there only what could be malicious gets copies.
- */
-static bool dma_heap_attachment_bounces(struct dma_heap_attachment *a)
+/* Where the heap's device cannot maintain caches, the importer's own has to */
+static enum dma_sync_kind
+dma_heap_attachment_kind(struct dma_heap_buffer *buffer,
+			 struct dma_heap_attachment *a)
 {
-	struct scatterlist *sg;
-	int i;
+	enum dma_sync_kind kind = dma_sgtable_sync_kind(a->dev, &a->sgt);
 
-	if (device_iommu_mapped(a->dev))
-		return dev_is_pci(a->dev) && to_pci_dev(a->dev)->untrusted;
+	if (kind == DMA_SYNC_CACHES && !dma_heap_memory_can_clean(buffer->dev))
+		return DMA_SYNC_UNKNOWN;
 
-	for_each_sgtable_dma_sg(&a->sgt, sg, i)
-		if (dma_to_phys(a->dev, sg_dma_address(sg)) != sg_phys(sg))
-			return true;
-
-	return false;
-}
-
-/*
- * Would it? To make a copy, the kernel reads the memory through its own mapping,
- * which uses the cache, or is not there at all.
- */
-static bool dma_heap_attachment_would_bounce(struct dma_heap_attachment *a)
-{
-	struct scatterlist *sg;
-	int i;
-
-	if (device_iommu_mapped(a->dev))
-		return dma_heap_attachment_bounces(a);
-
-	if (is_swiotlb_force_bounce(a->dev))
-		return true;
-
-	for_each_sgtable_sg(&a->sgt, sg, i)
-		if (!dma_capable(a->dev, phys_to_dma(a->dev, sg_phys(sg)),
-				 sg->length, true))
-			return true;
-
-	return false;
+	return kind;
 }
 
 /* Maintenance of caches is not the mapping's business, see heap_buffer_cache.c */
-static int dma_heap_attachment_map_dir(struct dma_heap_attachment *a,
+static int dma_heap_attachment_map_dir(struct dma_heap_buffer *buffer,
+				       struct dma_heap_attachment *a,
 				       enum dma_data_direction dir)
 {
 	int ret;
@@ -322,10 +300,18 @@ static int dma_heap_attachment_map_dir(struct dma_heap_attachment *a,
 	if (ret)
 		return ret;
 
-	a->bounces = dma_heap_attachment_bounces(a);
+	a->kind = dma_heap_attachment_kind(buffer, a);
 	a->dir = dir;
 
 	return 0;
+}
+
+/* To make a copy, the kernel reads through a mapping that is not there */
+static bool dma_heap_attachment_would_copy(struct dma_heap_attachment *a)
+{
+	enum dma_sync_kind kind = dma_sgtable_sync_kind_before(a->dev, &a->sgt);
+
+	return kind == DMA_SYNC_COPIES || kind == DMA_SYNC_UNKNOWN;
 }
 
 static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
@@ -334,28 +320,19 @@ static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
 {
 	int ret;
 
-	if (buffer->source->uncached && dma_heap_attachment_would_bounce(a))
+	if (buffer->source->uncached && dma_heap_attachment_would_copy(a))
 		return -EIO;
 
-	ret = dma_heap_attachment_map_dir(a, dir);
+	ret = dma_heap_attachment_map_dir(buffer, a, dir);
 	if (ret)
 		return ret;
 
-	/* Not all the reasons for that can be known before */
-	if (a->bounces && buffer->source->uncached) {
-		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
-		return -EIO;
-	}
-
 	/* All of a copy goes back, so all of it has to be kept up to date */
-	if (a->bounces && dir == DMA_FROM_DEVICE) {
+	if (a->kind == DMA_SYNC_COPIES && dir == DMA_FROM_DEVICE) {
 		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
-		ret = dma_heap_attachment_map_dir(a, DMA_BIDIRECTIONAL);
-		if (ret)
-			return ret;
+		return dma_heap_attachment_map_dir(buffer, a,
+						   DMA_BIDIRECTIONAL);
 	}
-
-	a->direct = !a->bounces && !dev_is_dma_coherent(a->dev);
 
 	return 0;
 }
@@ -397,7 +374,7 @@ static int dma_heap_attachment_map(struct dma_buf *dmabuf,
  *
  * Return: The table with the device's addresses, or an ERR_PTR(): -EINVAL for
  * no direction, -EBUSY for one that is not covered by that of the mapping
- * which exists, -EIO for an uncached buffer that the device cannot reach, or
+ * which exists, -EIO for an uncached buffer that the device may get copies of, or
  * what dma_map_sgtable() gave.
  */
 struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
@@ -445,7 +422,9 @@ void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
 		dma_heap_device_access_ends(attachment->dmabuf, a);
 	/* The table is mapped in the first mapping's direction, not in @dir */
 	if (!a->mapcount)
-		dma_unmap_sgtable(a->dev, sgt, a->dir, DMA_ATTR_SKIP_CPU_SYNC);
+		dma_unmap_sgtable(a->dev, sgt, a->dir,
+				  a->kind == DMA_SYNC_UNKNOWN ?
+				  0 : DMA_ATTR_SKIP_CPU_SYNC);
 	mutex_unlock(&buffer->lock);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_unmap, DMA_BUF_HEAP);

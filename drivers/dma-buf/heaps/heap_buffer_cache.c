@@ -3,15 +3,17 @@
  * DMA-BUF heaps: the CPU's caches and the devices that go past them
  *
  * There are two views of a buffer: memory, which non-coherent devices see, and
- * the CPU's caches before it, which the CPU sees, and coherent devices, and
- * devices that bounce, as the CPU copies for these. What either may have that
- * the other has not is kept with the buffer: lines can be dirty (newer than
- * memory) or stale (older). Maintenance is done when somebody is about to look,
- * only if there is a reason, and once for all devices together.
+ * the CPU's caches before it, which the CPU sees, and coherent devices. What
+ * either may have that the other has not is kept with the buffer: lines can be
+ * dirty (newer than memory) or stale (older). Maintenance is done when somebody is
+ * about to look, only if there is a reason, and once for all devices together.
  *
- * So it is done for the device of the heap, which goes past the caches where
- * there are such devices at all, and for any part of a chunk. The importers'
- * mappings skip it.
+ * So it is done for the device of the heap, where the DMA API maintains caches for
+ * that one, and for any part of a chunk. The importers' mappings skip it.
+ *
+ * Other devices work on copies that the CPU makes, or in a way that only the DMA
+ * API knows. To these the caches are shown, by syncs of their own mapping at every
+ * access, as other exporters do it.
  *
  * A device writes from its map to its unmap, and user space and kernel write as
  * long as they have a writable mapping. While they do, what they may have made
@@ -23,6 +25,7 @@
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -32,6 +35,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/vmalloc.h>
 #include <trace/events/dma_heap.h>
 
@@ -44,13 +48,25 @@ static bool dma_heap_attachment_writes(const struct dma_heap_attachment *a)
 	return a->dir != DMA_TO_DEVICE;
 }
 
+/* Does the device go to memory, past the CPU's caches, which we maintain? */
+static bool dma_heap_attachment_is_direct(const struct dma_heap_attachment *a)
+{
+	return a->kind == DMA_SYNC_CACHES;
+}
+
+/* Is it for the device's own mapping to show what the CPU wrote, and back? */
+static bool dma_heap_attachment_syncs(const struct dma_heap_attachment *a)
+{
+	return a->kind == DMA_SYNC_COPIES || a->kind == DMA_SYNC_UNKNOWN;
+}
+
 /* Has a device mapped the buffer that sees memory, or the caches, as @direct? */
 static bool dma_heap_devices_read(struct dma_heap_buffer *buffer, bool direct)
 {
 	struct dma_heap_attachment *a;
 
 	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->direct == direct)
+		if (a->mapcount && dma_heap_attachment_is_direct(a) == direct)
 			return true;
 
 	return false;
@@ -62,7 +78,7 @@ static bool dma_heap_devices_write(struct dma_heap_buffer *buffer, bool direct)
 	struct dma_heap_attachment *a;
 
 	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->direct == direct &&
+		if (a->mapcount && dma_heap_attachment_is_direct(a) == direct &&
 		    dma_heap_attachment_writes(a))
 			return true;
 
@@ -99,13 +115,6 @@ static void dma_heap_maintain_chunk(struct device *dev, struct page *page,
 {
 	bool drop = dir == DMA_FROM_DEVICE;
 	dma_addr_t addr;
-
-	/* Less than a line the DMA API would bounce, in case others share it */
-	if (drop) {
-		len = ALIGN(offset + len, dma_get_cache_alignment());
-		offset = ALIGN_DOWN(offset, dma_get_cache_alignment());
-		len -= offset;
-	}
 
 	addr = dma_map_page_attrs(dev, page, offset, len, dir,
 				  drop ? DMA_ATTR_SKIP_CPU_SYNC : 0);
@@ -161,11 +170,17 @@ static void dma_heap_write_back(struct dma_buf *dmabuf, size_t offset,
 static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	size_t line = dma_get_cache_alignment();
 
 	lockdep_assert_held(&buffer->lock);
 
 	if (!buffer->stale)
 		return;
+
+	/* Lines go as a whole, with what others wrote to the rest of them */
+	len = ALIGN(offset + len, line);
+	offset = ALIGN_DOWN(offset, line);
+	len -= offset;
 
 	/* One reads while another one is in the middle of a write elsewhere */
 	if (dma_heap_caches_written(buffer))
@@ -178,52 +193,53 @@ static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
 		buffer->stale = dma_heap_devices_write(buffer, true);
 }
 
-/* Copy a part of the buffer to where the device works, or back from there */
-static void dma_heap_bounce(struct dma_heap_attachment *a, size_t offset,
-			    size_t len, bool to_device)
+/*
+ * Have the device's own mapping show the device a part of the buffer, or the CPU
+ * what the device wrote there. An IOMMU makes one segment of many chunks, but the
+ * DMA API can go on from an address to what follows in one chunk only.
+ */
+static void dma_heap_sync(struct dma_heap_attachment *a, size_t offset,
+			  size_t len, bool to_device)
 {
-	struct scatterlist *sg;
-	int i;
+	struct scatterlist *chunk = a->sgt.sgl;
+	struct scatterlist *seg = a->sgt.sgl;
+	size_t chunk_start = 0, seg_start = 0;
+	size_t end = offset + len;
 
-	for_each_sgtable_dma_sg(&a->sgt, sg, i) {
-		dma_addr_t addr = sg_dma_address(sg);
-		size_t part;
+	for (; offset < end; offset += len) {
+		dma_addr_t addr;
 
-		if (offset >= sg_dma_len(sg)) {
-			offset -= sg_dma_len(sg);
-			continue;
-		}
+		for (; chunk_start + chunk->length <= offset; chunk = sg_next(chunk))
+			chunk_start += chunk->length;
+		for (; seg_start + sg_dma_len(seg) <= offset; seg = sg_next(seg))
+			seg_start += sg_dma_len(seg);
 
-		part = min(len, sg_dma_len(sg) - offset);
+		addr = sg_dma_address(seg) + (offset - seg_start);
+		len = min3(chunk_start + chunk->length,
+			   seg_start + sg_dma_len(seg), end) - offset;
 		if (to_device)
-			dma_sync_single_range_for_device(a->dev, addr, offset,
-							 part, a->dir);
+			dma_sync_single_for_device(a->dev, addr, len, a->dir);
 		else
-			dma_sync_single_range_for_cpu(a->dev, addr, offset,
-						      part, a->dir);
-		len -= part;
-		if (!len)
-			break;
-		offset = 0;
+			dma_sync_single_for_cpu(a->dev, addr, len, a->dir);
 	}
 }
 
-static void dma_heap_bounce_all(struct dma_heap_buffer *buffer, size_t offset,
-				size_t len, bool to_device)
+static void dma_heap_sync_all(struct dma_heap_buffer *buffer, size_t offset,
+			      size_t len, bool to_device)
 {
 	struct dma_heap_attachment *a;
 
 	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && a->bounces)
-			dma_heap_bounce(a, offset, len, to_device);
+		if (a->mapcount && dma_heap_attachment_syncs(a))
+			dma_heap_sync(a, offset, len, to_device);
 }
 
-/* Update a device's copy, in which it may have written if it had it before */
-static void dma_heap_copy_out(struct dma_heap_attachment *a, size_t size)
+/* Show the device all; it may have written if it had the buffer before */
+static void dma_heap_sync_mapping(struct dma_heap_attachment *a, size_t size)
 {
 	if (a->mapcount > 1 && dma_heap_attachment_writes(a))
-		dma_heap_bounce(a, 0, size, false);
-	dma_heap_bounce(a, 0, size, true);
+		dma_heap_sync(a, 0, size, false);
+	dma_heap_sync(a, 0, size, true);
 }
 
 /**
@@ -240,15 +256,15 @@ void dma_heap_device_access_begins(struct dma_buf *dmabuf,
 
 	lockdep_assert_held(&buffer->lock);
 
-	if (a->direct) {
+	if (dma_heap_attachment_is_direct(a)) {
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 		buffer->stale |= dma_heap_attachment_writes(a);
 		to_backing(buffer)->noncoherent = true;
 	} else {
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
 		buffer->dirty |= dma_heap_attachment_writes(a);
-		if (a->bounces)
-			dma_heap_copy_out(a, dmabuf->size);
+		if (dma_heap_attachment_syncs(a))
+			dma_heap_sync_mapping(a, dmabuf->size);
 	}
 }
 
@@ -266,18 +282,19 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 				 struct dma_heap_attachment *a)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	bool direct = dma_heap_attachment_is_direct(a);
 
 	lockdep_assert_held(&buffer->lock);
 
 	if (!dma_heap_attachment_writes(a))
 		return;
 
-	if (a->bounces)
-		dma_heap_bounce(a, 0, dmabuf->size, false);
+	if (dma_heap_attachment_syncs(a))
+		dma_heap_sync(a, 0, dmabuf->size, false);
 
-	if (a->direct && dma_heap_devices_read(buffer, false))
+	if (direct && dma_heap_devices_read(buffer, false))
 		dma_heap_drop(dmabuf, 0, dmabuf->size);
-	else if (!a->direct && dma_heap_memory_counts(buffer))
+	else if (!direct && dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
 }
 
@@ -311,6 +328,7 @@ void dma_heap_kernel_map_begins(struct dma_buf *dmabuf)
 	lockdep_assert_held(&buffer->lock);
 
 	dma_heap_drop(dmabuf, 0, dmabuf->size);
+	dma_heap_sync_all(buffer, 0, dmabuf->size, false);
 	buffer->dirty = true;
 }
 
@@ -328,6 +346,7 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
 
 	if (dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, 0, dmabuf->size);
+	dma_heap_sync_all(buffer, 0, dmabuf->size, true);
 }
 
 /**
@@ -339,18 +358,27 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
  * @len: bytes, at least one and none past the end
  *
  * The &dma_buf_ops.begin_cpu_access_partial of heaps. A write needs what devices
- * wrote as much as a read does: it may fill a part of a cache line only.
+ * wrote as much as a read does: it may fill a part of a cache line only. What
+ * they are still at is waited for: it comes to memory, or to a copy, until then.
  *
  * Context: Process context without the reservation lock, may sleep.
  *
- * Return: 0.
+ * Return: 0, or -ERESTARTSYS if a signal came first; nothing has changed then.
  */
 int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 					     enum dma_data_direction dir,
 					     u64 offset, u64 len)
 {
+	bool writes = dir != DMA_FROM_DEVICE;
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	u64 maintained;
+	long ret;
+
+	/* Before the lock: an unmap under the reservation may have to come first */
+	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(writes),
+				    true, MAX_SCHEDULE_TIMEOUT);
+	if (ret < 0)
+		return ret;
 
 	if (buffer->source->uncached) {
 		trace_dma_heap_sync(buffer->account.ino, true, dir, offset, len,
@@ -361,8 +389,8 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 	mutex_lock(&buffer->lock);
 	maintained = buffer->maintained;
 	dma_heap_drop(dmabuf, offset, len);
-	dma_heap_bounce_all(buffer, offset, len, false);
-	if (dir != DMA_FROM_DEVICE) {
+	dma_heap_sync_all(buffer, offset, len, false);
+	if (writes) {
 		buffer->dirty = true;
 		buffer->writers++;
 	}
@@ -407,7 +435,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 		buffer->writers--;
 	if (dma_heap_memory_counts(buffer))
 		dma_heap_write_back(dmabuf, offset, len);
-	dma_heap_bounce_all(buffer, offset, len, true);
+	dma_heap_sync_all(buffer, offset, len, true);
 	trace_dma_heap_sync(buffer->account.ino, false, dir, offset, len,
 			    buffer->maintained - maintained);
 	mutex_unlock(&buffer->lock);
@@ -423,7 +451,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_end_cpu_access_partial, DMA_BUF_HEAP);
  *
  * Context: Process context without the reservation lock, may sleep.
  *
- * Return: 0.
+ * Return: What dma_heap_buffer_begin_cpu_access_partial() gave.
  */
 int dma_heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 				     enum dma_data_direction dir)

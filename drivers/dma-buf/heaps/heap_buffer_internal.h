@@ -6,7 +6,7 @@
 #define _DMA_HEAP_BUFFER_INTERNAL_H
 
 #include <linux/container_of.h>
-#include <linux/dma-direction.h>
+#include <linux/dma-mapping.h>
 #include <linux/list.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
@@ -25,8 +25,9 @@ struct dma_buf;
  * @mapcount: mappings of @sgt in use; it is mapped once for all of them
  * @dir: direction @sgt is mapped with, valid while @mapcount is not zero; it
  *	 covers that asked for
- * @direct: the device goes to memory, past the CPU's caches
- * @bounces: the device works on copies, which the DMA API makes
+ * @kind: what it takes that the device and the CPU see the same, valid while
+ *	  @mapcount is not zero; DMA_SYNC_CACHES only if the heap's device can
+ *	  maintain them
  */
 struct dma_heap_attachment {
 	struct list_head node;
@@ -34,8 +35,7 @@ struct dma_heap_attachment {
 	struct sg_table sgt;
 	unsigned int mapcount;
 	enum dma_data_direction dir;
-	bool direct;
-	bool bounces;
+	enum dma_sync_kind kind;
 };
 
 static inline struct dma_heap_backing *

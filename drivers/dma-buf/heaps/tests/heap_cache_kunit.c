@@ -5,8 +5,9 @@
  * Each case is a list of steps with a new buffer, in the language of
  * heap_test_cache.h. After the colon is what the exporter has to do in a step,
  * no more and no less; without a colon that is nothing. Lines written back and
- * dropped are those of the heap's device, "to" and "from" is the copying for a
- * device that bounces.
+ * dropped are those of the heap's device; "to" and "from" is what the mapping of a
+ * device that bounces copies, or what that of another one syncs where the heap's
+ * device maintains nothing.
  */
 
 #include <linux/array_size.h>
@@ -32,6 +33,7 @@
 #define READ_ONLY	BIT(1)
 #define UNCACHED	BIT(2)
 #define PIECES		BIT(3)
+#define COHERENT_HEAP	BIT(4)
 
 /* 16 pages, borders of chunks at 4, 5, 13 and 14 */
 static const u8 few_orders[] = { 2, 0, 3, 0, 1 };
@@ -306,6 +308,13 @@ static const struct cache_case partial_cases[] = {
 		"begin rw 1+3..9+7: drop 1+3..9+7",
 		"end rw 1+3..9+7: write back 1+3..9+7",
 	} },
+	/* A line can be longer than what is written back of it */
+	{ "read in the lines of one who writes", CLEAN, {
+		"map n w",
+		"begin w 2..3: drop 2..3",
+		"begin r 2+3..2+9: write back 2+3..2+9, drop 2+3..2+9",
+		"begin r 3-9..3+9: write back 3-9..3+9, drop 3-9..3+9",
+	} },
 	{ "write in a chunk and across borders", CLEAN, {
 		"map n r",
 		"begin w 1..2", "end w 1..2: write back 1..2",
@@ -318,8 +327,8 @@ static const struct cache_case partial_cases[] = {
 	} },
 	{ "all is stale still", CLEAN, {
 		"map n w", "unmap n",
-		"begin r 0..16-1: drop 0..16-1", "end r 0..16-1",
-		"begin r 0..16-1: drop 0..16-1", "end r 0..16-1",
+		"begin r 0..15: drop 0..15", "end r 0..15",
+		"begin r 0..15: drop 0..15", "end r 0..15",
 		"begin r: drop all", "end r",
 		"begin r 1..2", "end r 1..2",
 	} },
@@ -481,6 +490,13 @@ static const struct cache_case bounce_cases[] = {
 		"end w 32..129: to b 32..129",
 		"unmap b: from b all",
 	} },
+	/* Not everybody who has a kernel mapping begins an access */
+	{ "the kernel reads and writes", CLEAN, {
+		"map b rw: to b all",
+		"vmap: from b all", "vunmap: to b all",
+		"unmap b: from b all",
+		"vmap", "vunmap",
+	} },
 	{ "a device wrote to memory", CLEAN, {
 		"map n w", "unmap n",
 		"map b r: drop all, to b all",
@@ -503,6 +519,50 @@ static const struct cache_case bounce_cases[] = {
 };
 
 KUNIT_ARRAY_PARAM_DESC(bounce, bounce_cases, desc);
+
+/* The heap's device maintains nothing: it is up to each mapping */
+static const struct cache_case own_cases[] = {
+	{ "reads", DIRTY | COHERENT_HEAP, {
+		"map n r: to n all", "unmap n",
+		"map n r: to n all", "unmap n",
+	} },
+	{ "writes", CLEAN | COHERENT_HEAP, {
+		"map n w: to n all", "unmap n: from n all",
+		"begin r", "end r",
+	} },
+	{ "is mapped once more", CLEAN | COHERENT_HEAP, {
+		"map n rw: to n all", "map n rw: from n all, to n all",
+		"unmap n: from n all", "unmap n: from n all",
+	} },
+	{ "the CPU reads and writes", CLEAN | COHERENT_HEAP, {
+		"map n rw: to n all",
+		"begin r: from n all", "end r",
+		"begin w 3..6: from n 3..6", "end w 3..6: to n 3..6",
+		"begin rw 4-1..4+1: from n 4-1..4+1",
+		"end rw 4-1..4+1: to n 4-1..4+1",
+		"unmap n: from n all",
+	} },
+	{ "two of them", CLEAN | COHERENT_HEAP, {
+		"map n w: to n all", "map n1 r: to n1 all",
+		"begin r: from n all, from n1 all", "end r",
+		"begin w: from n all, from n1 all",
+		"end w: to n all, to n1 all",
+		"unmap n: from n all", "unmap n1",
+	} },
+	{ "beside one that sees the caches", CLEAN | COHERENT_HEAP, {
+		"map c rw", "map n r: to n all",
+		"begin w: from n all", "end w: to n all",
+		"unmap c", "unmap n",
+	} },
+	{ "the kernel reads and writes", CLEAN | COHERENT_HEAP, {
+		"map n rw: to n all",
+		"vmap: from n all", "vunmap: to n all",
+		"unmap n: from n all",
+		"vmap", "vunmap",
+	} },
+};
+
+KUNIT_ARRAY_PARAM_DESC(own, own_cases, desc);
 
 static int cache_test_init(struct kunit *test)
 {
@@ -566,6 +626,9 @@ static void cache_test(struct kunit *test)
 	else
 		heap_test_source_init(&cache->source, few_orders,
 				      ARRAY_SIZE(few_orders));
+	if (c->born & COHERENT_HEAP && !heap_cache_make_heap_coherent(cache))
+		heap_test_skip(test, "noncoherent",
+			       "needs devices that go past the caches");
 	cache->source.cleaned = c->born & CLEAN;
 	cache->source.base.uncached = c->born & UNCACHED;
 	need_devices(test, c);
@@ -622,6 +685,7 @@ static struct kunit_case cache_test_cases[] = {
 	CACHE_CASES(partial, part_of_buffer_is_maintained_alone),
 	CACHE_CASES(mixed, devices_of_both_kinds_see_each_other),
 	CACHE_CASES(bounce, copies_follow_accesses),
+	CACHE_CASES(own, mappings_are_synced_where_the_heap_cannot_maintain),
 	KUNIT_CASE(cache_test_large_chunk_is_bounced_in_pieces),
 	{}
 };

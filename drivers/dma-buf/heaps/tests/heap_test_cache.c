@@ -409,6 +409,13 @@ static void probe_unmap_page(void *data, struct device *dev, dma_addr_t addr,
 	});
 }
 
+/* Is it for the mapping of the device to show what was written? */
+static bool has_syncs(struct heap_cache *cache, unsigned int user)
+{
+	return user >= HEAP_CACHE_BOUNCING ||
+	       (cache->heap_is_coherent && user < HEAP_CACHE_COHERENT);
+}
+
 static void record_sync(struct heap_cache *cache, struct device *dev,
 			dma_addr_t addr, size_t len, enum dma_data_direction dir,
 			enum heap_cache_event_type type)
@@ -419,8 +426,8 @@ static void record_sync(struct heap_cache *cache, struct device *dev,
 	if (user == HEAP_CACHE_USERS)
 		return;
 
-	/* Those that do not bounce have nothing to be copied */
-	if (user < HEAP_CACHE_BOUNCING ||
+	/* Others have nothing to be copied */
+	if (!has_syncs(cache, user) ||
 	    !find_piece(&cache->users[user], addr, len, &offset)) {
 		record_unexpected(cache);
 		return;
@@ -475,9 +482,13 @@ static void probe_unmap_sg(void *data, struct device *dev,
 			   enum dma_data_direction dir, unsigned long attrs)
 {
 	struct heap_cache *cache = data;
+	unsigned int user = which_user(cache, dev);
+	unsigned long skip = DMA_ATTR_SKIP_CPU_SYNC;
 
-	if (which_user(cache, dev) != HEAP_CACHE_USERS &&
-	    attrs != DMA_ATTR_SKIP_CPU_SYNC)
+	/* Its last sync is the unmap itself */
+	if (user < HEAP_CACHE_BOUNCING && has_syncs(cache, user))
+		skip = 0;
+	if (user != HEAP_CACHE_USERS && attrs != skip)
 		record_unexpected(cache);
 }
 
@@ -575,6 +586,15 @@ struct heap_cache *heap_cache_init(struct kunit *test)
 	return cache;
 }
 EXPORT_SYMBOL_NS_GPL(heap_cache_init, EXPORTED_FOR_KUNIT_TESTING);
+
+/* Have the heap's device see the caches, so that it does not maintain them */
+bool heap_cache_make_heap_coherent(struct heap_cache *cache)
+{
+	cache->heap_is_coherent = true;
+
+	return heap_test_make_coherent(dma_heap_get_dev(cache->heap));
+}
+EXPORT_SYMBOL_NS_GPL(heap_cache_make_heap_coherent, EXPORTED_FOR_KUNIT_TESTING);
 
 /* A new buffer, nobody has mapped */
 void heap_cache_alloc(struct heap_cache *cache, u32 fd_flags)
@@ -701,23 +721,43 @@ static int step_end(struct heap_cache *cache, const struct heap_cache_step *step
 					      step->offset, step->len);
 }
 
-/* Whole lines are dropped where an access ends in the middle of one */
-static void trim_drops(struct heap_cache *cache,
+/* Is all that the second event drops written back by the first one? */
+static bool is_kept(const struct heap_cache_event *first,
+		    const struct heap_cache_event *second)
+{
+	return first->start <= second->start && first->end >= second->end;
+}
+
+static void trim_event(struct heap_cache_event *event,
 		       const struct heap_cache_step *step)
 {
 	size_t line = dma_get_cache_alignment();
 	size_t end = step->offset + step->len;
+
+	if (event->start == ALIGN_DOWN(step->offset, line))
+		event->start = step->offset;
+	if (event->end == ALIGN(end, line))
+		event->end = end;
+}
+
+/* Whole lines are dropped where an access ends in the middle of one */
+static void trim_drops(struct heap_cache *cache,
+		       const struct heap_cache_step *step)
+{
+	unsigned int count = min(cache->event_count, HEAP_CACHE_EVENTS);
 	unsigned int i;
 
-	for (i = 0; i < min(cache->event_count, HEAP_CACHE_EVENTS); i++) {
+	for (i = 0; i < count; i++) {
 		struct heap_cache_event *event = &cache->events[i];
 
 		if (event->type != HEAP_CACHE_DROP)
 			continue;
-		if (event->start == ALIGN_DOWN(step->offset, line))
-			event->start = step->offset;
-		if (event->end == ALIGN(end, line))
-			event->end = end;
+		if (i && event[-1].type == HEAP_CACHE_WRITE_BACK) {
+			if (!is_kept(&event[-1], event))
+				event[-1].type = HEAP_CACHE_UNEXPECTED;
+			trim_event(&event[-1], step);
+		}
+		trim_event(event, step);
 	}
 }
 

@@ -122,6 +122,7 @@ struct heap_cache_event {
  * @vmap: its kernel mapping
  * @vmapped: is there one?
  * @task: who does the steps
+ * @heap_is_coherent: does the heap's device see the caches?
  * @dma_errors: what CONFIG_DMA_API_DEBUG had to complain about before
  * @page: the page that is being maintained: what it was mapped with
  * @events: what the last step gave
@@ -138,6 +139,7 @@ struct heap_cache {
 	struct iosys_map vmap;
 	bool vmapped;
 	struct task_struct *task;
+	bool heap_is_coherent;
 	u32 dma_errors;
 	struct {
 		bool open;
@@ -151,6 +153,7 @@ struct heap_cache {
 };
 
 struct heap_cache *heap_cache_init(struct kunit *test);
+bool heap_cache_make_heap_coherent(struct heap_cache *cache);
 void heap_cache_alloc(struct heap_cache *cache, u32 fd_flags);
 void heap_cache_free(struct heap_cache *cache);
 
