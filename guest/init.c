@@ -46,6 +46,7 @@
 #define COMMENT		'#'
 #define HARMLESS	'!'
 #define EXPLAINS_TRACE	'?'
+/* In capitals or not, as the architecture has it */
 #define TRACE		"Call trace:"
 
 #define MAX_SPLATS	128
@@ -489,7 +490,7 @@ static bool is_splat(const char *text, int *explained)
 	*explained += contains(text, EXPLAINS_TRACE);
 	if (!contains(text, 0) || contains(text, HARMLESS))
 		return false;
-	if (!strstr(text, TRACE) || !*explained)
+	if (!strcasestr(text, TRACE) || !*explained)
 		return true;
 	(*explained)--;
 	return false;

@@ -106,6 +106,7 @@ kernel_log()
 {
 	says_splat 1 "BUG kmalloc-64 (Not tainted): Right Redzone overwritten"
 	says_splat 1 "Call trace:"
+	says_splat 1 "Call Trace:"
 	says_splat 1 "sysfs: cannot create duplicate filename '/class/dma_heap/system'"
 	says_splat 1 "kobject: kobject_add_internal failed for x with -EEXIST, don't try to register things with the same name in the same directory."
 	says_splat 1 "debugfs: Directory 'system' with parent 'dma_heap' already present!"
