@@ -257,7 +257,7 @@ HEAP_TEST(only_cached_memory_is_copied)
 	fd = heap_alloc(self->fd, BUF_LEN);
 	ASSERT_LE(0, fd);
 	if (!importer_has(importer, fd, IMPORTER_BOUNCES))
-		SKIP_UNLESS_NEEDED(return, "bounces",
+		SKIP_UNLESS_NEEDED(goto out, "bounces",
 				   "no device that gets copies");
 	for (i = 0; i < ARRAY_SIZE(devices); i++) {
 		bool refused = is_uncached(variant->name) &&
@@ -269,6 +269,7 @@ HEAP_TEST(only_cached_memory_is_copied)
 			TH_LOG("device %s", devices[i].name);
 		EXPECT_EQ(refused ? -EINVAL : 0, importer_unmap(importer));
 	}
+out:
 	EXPECT_EQ(0, close(fd));
 	EXPECT_EQ(0, close(importer));
 }
