@@ -13,7 +13,10 @@ shift 3
 dir=$LOG/$run
 use_arch "$variant"
 image=$OUT/$variant/arch/$KARCH/boot/Image
-[ "$KARCH" != arm ] || image=${image%Image}zImage
+case $KARCH in
+arm) image=${image%Image}zImage ;;
+x86) image=${image%Image}bzImage ;;
+esac
 ktap=$RESULTS/$run.ktap
 
 [ -f "$image" ] || die "no kernel: $image"
@@ -30,6 +33,11 @@ elif [ "$KARCH" = riscv ]; then
 	emulator=qemu-system-riscv64 console=ttyS0
 	machine=virt
 	cpu=(-accel "tcg,thread=multi" -cpu rv64)
+	slow=2
+elif [ "$KARCH" = x86 ]; then
+	emulator=qemu-system-x86_64 console=ttyS0
+	machine=q35
+	cpu=(-accel "tcg,thread=multi" -cpu max)
 	slow=2
 elif [ -n "${QEMU_CPU:-}" ]; then
 	machine=virt,gic-version=3

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan|demo, arm|riscv, or
-# for the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan|demo, arm|riscv|x86,
+# or for the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
 
@@ -22,11 +22,14 @@ kcsan)
 	fragments=(guest/config/small.config "guest/config/$variant.config")
 	guess=1000
 	;;
-arm | riscv)
+arm | riscv | x86)
 	use_arch "$variant"
 	fragments=(guest/config/small.config "guest/config/$variant.config")
 	guess=900
-	[ "$variant" != arm ] || target=zImage
+	case $variant in
+	arm) target=zImage ;;
+	x86) target=bzImage guess=1050 ;;
+	esac
 	;;
 bench-stock | bench-ours)
 	fragments=(guest/config/base.config guest/config/bench.config)
@@ -36,7 +39,7 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|kcsan|demo|arm|riscv|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|kcsan|demo|arm|riscv|x86|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 case $variant in
 bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;

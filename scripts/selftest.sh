@@ -46,7 +46,7 @@ done
 build_part "$part"
 steps=$LOG/selftest.steps
 case $(kernel_of "$part") in
-arm | riscv) echo "$name 1800 /selftests/dmabuf-heaps/$name ${TEST:+-t $TEST}" >"$steps" ;;
+arm | riscv | x86) echo "$name 1800 /selftests/dmabuf-heaps/$name ${TEST:+-t $TEST}" >"$steps" ;;
 *)
 	echo "$name 1800 cd /selftests/dmabuf-heaps && $assignments${LONG:+LONG=$LONG }./$name${TEST:+ -t $TEST}" >"$steps"
 	;;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the kselftests of the heaps with the kernel's own makefiles, static: for
 # arm64, with one program for arm, in build/out/selftests/install; selftests.sh
-# arm|riscv: for these, in build/out/selftests-ARCH/install. For arm64 the tools that
+# arm|riscv|x86: for these, in build/out/selftests-ARCH/install. For arm64 the tools that
 # they use as well, in build/out/tools.
 . "$(dirname "$0")/lib.sh"
 
