@@ -81,7 +81,7 @@ demo_needs_one_compiler_and_one_emulator()
 	lists demo
 	is 2
 	has make gcc gcc-aarch64-linux-gnu qemu-system-arm linux-source-6.12 netpbm
-	hasnt '*armhf*' '*arm-linux-gnueabihf*' '*riscv*' qemu-system-misc clang lld llvm sparse \
+	hasnt '*armhf*' '*arm-linux-gnueabihf*' '*riscv*' qemu-system-misc qemu-system-x86 clang lld llvm sparse \
 		yamllint 'python3*' rsync device-tree-compiler man-db ccache
 }
 
@@ -139,6 +139,17 @@ every_release_has_the_riscv_emulator_it_packages()
 	lists riscv
 	has qemu-system-riscv
 	[ ! -s "$dir/err" ] || problem "it complains"
+}
+
+x86_host_compiles_x86_natively()
+{
+	lists x86 x86-pt
+	has gcc libc6-dev libelf-dev qemu-system-x86
+	hasnt 'gcc-*' '*-cross' qemu-system-arm
+	machine aarch64
+	lists x86 x86-pt
+	has gcc libelf-dev gcc-x86-64-linux-gnu libc6-dev-amd64-cross qemu-system-x86
+	hasnt 'gcc-a*' qemu-system-arm
 }
 
 arm64_host_compiles_arm64_natively()
@@ -263,6 +274,7 @@ TESTS=(
 	uml_needs_no_cross_compiler
 	base_of_ones_own_needs_no_source_package
 	every_release_has_the_riscv_emulator_it_packages
+	x86_host_compiles_x86_natively
 	arm64_host_compiles_arm64_natively
 	nothing_is_said_when_nothing_is_missing
 	user_without_rights_gets_the_command

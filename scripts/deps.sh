@@ -38,6 +38,10 @@ contents()
 	arm64) [ "$host" = aarch64 ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
 	armhf) echo gcc-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
 	riscv64) echo gcc-riscv64-linux-gnu libc6-dev-riscv64-cross ;;
+	amd64)
+		echo libelf-dev
+		[ "$host" = x86_64 ] || echo gcc-x86-64-linux-gnu libc6-dev-amd64-cross
+		;;
 	# One of the programs is for a machine of 32 bits
 	selftests) echo kernel arm64 armhf rsync ccache ;;
 
@@ -51,6 +55,7 @@ contents()
 	n) echo kernel arm64 ccache ;;
 	arm) echo kernel armhf rsync ccache qemu-system-arm device-tree-compiler ;;
 	riscv) echo kernel riscv64 rsync ccache "$(riscv_emulator)" ;;
+	x86 | x86-pt) echo kernel amd64 rsync ccache qemu-system-x86 ;;
 	kunit-uml) echo kernel python3 ccache ;;
 	lint)
 		echo kernel arm64 armhf ccache perl python3 sparse clang lld llvm \
@@ -81,10 +86,12 @@ packages()
 	gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc compiles the arm64 kernel and its programs
 	gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc compiles for arm, 32 bit
 	gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc compiles for riscv
+	gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc compiles for x86-64
 	git git tells which files are ours
 	gnuplot-nox gnuplot draws the plots of the benchmark
 	kmod depmod installs modules
 	libc6-dev /usr/include/stdio.h C library of this machine
+	libc6-dev-amd64-cross /usr/x86_64-linux-gnu/include/stdio.h C library of x86-64
 	libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h C library of arm64
 	libc6-dev-armhf-cross /usr/arm-linux-gnueabihf/include/stdio.h C library of arm, 32 bit
 	libc6-dev-riscv64-cross /usr/riscv64-linux-gnu/include/stdio.h C library of riscv
@@ -108,6 +115,7 @@ packages()
 	qemu-system-arm qemu-system-aarch64 emulates the arm64 and arm machines
 	qemu-system-misc qemu-system-riscv64 emulates the riscv machine
 	qemu-system-riscv qemu-system-riscv64 emulates the riscv machine
+	qemu-system-x86 qemu-system-x86_64 emulates the x86-64 machine
 	rsync rsync installs the selftests
 	shellcheck shellcheck finds mistakes in shell scripts
 	sparse sparse finds mistakes in the driver
