@@ -29,7 +29,8 @@ def split(path):
     name = HARNESS.match(path[0])
     if name:
         return f'{name[1]}.{name[3]}', name[2] or '-'
-    return path[0], '-'
+    # KTAP allows a result without a name
+    return path[0] or '(no name)', '-'
 
 
 def same_reason(one, two):
