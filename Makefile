@@ -22,6 +22,7 @@ parts_of = $(shell sed -n 's/^make $(1): //p' $(INVENTORY))
 PARTS := $(call parts_of,check)
 MORE := $(call parts_of,check-all)
 BOARDS := $(filter board-%,$(PARTS))
+X86 := $(filter x86%,$(PARTS))
 DEBUG := $(filter debug%,$(PARTS) $(MORE))
 
 help:
@@ -40,6 +41,7 @@ help:
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
 	@echo '  check-swiotlb  selftests of caches where the kernel gives every device copies'
 	@echo '  check-arm, check-riscv  selftests of mappings on these machines'
+	@echo '  check-x86   selftests of mappings and devices with an IOMMU, that translates or not'
 	@echo '  tools       the tool dmaheap tested on this machine, without a kernel'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector; check-kcsan: selftests under it'
@@ -97,6 +99,9 @@ $(CHECKS): check-%:
 check-debug:
 	$(call parts,$(DEBUG))
 
+check-x86:
+	$(call parts,$(X86))
+
 check-stress:
 	$(call ready,$(patsubst series,series-build,$(or $(PART),$(PARTS))))
 	@scripts/stress.sh $(TIMES) $(or $(PART),$(PARTS))
@@ -147,6 +152,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-boards check-stress inventory \
+.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards check-stress inventory \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest bench picture shell menuconfig \
 	clean mrproper

@@ -12,6 +12,7 @@ kernel_of()
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
 	demo | arm | riscv) echo "$1" ;;
+	x86 | x86-pt) echo x86 ;;
 	esac
 }
 
@@ -118,6 +119,17 @@ machine()
 		MEM=1G overlays=(arm)
 		APPEND="cma_heap.chunk_kib=64 NEED=carveout,importer,border,cma,chunks"
 		;;
+	# The IOMMU translates. The PCI device edu does DMA with addresses of 32 bits.
+	x86)
+		args=(-device intel-iommu -device "edu,dma_mask=0xffffffff")
+		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks"
+		;;
+	# The IOMMU passes addresses through; edu does not reach memory above 4 GiB
+	x86-pt)
+		MEM=5G
+		args=(-device intel-iommu -device "edu,dma_mask=0xffffffff")
+		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces"
+		;;
 	demo | riscv | million) ;;
 	*) die "no part $1" ;;
 	esac
@@ -136,7 +148,7 @@ build_part()
 
 	kernel=$(kernel_of "$1")
 	case $kernel in
-	arm | riscv) scripts/selftests.sh "$kernel" || return ;;
+	arm | riscv | x86) scripts/selftests.sh "$kernel" || return ;;
 	demo) scripts/demo.sh build || return ;;
 	*) scripts/selftests.sh || return ;;
 	esac
