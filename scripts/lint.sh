@@ -112,7 +112,8 @@ include_rules()
 	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
 	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
 	for file in "$HEAPS"/heap_buffer*.c; do
-		may_not "$file" heap_pool.h cma.h genalloc.h
+		may_not "$file" heap_pool.h cma.h genalloc.h \
+			dma-direct.h dma-map-ops.h iommu.h pci.h swiotlb.h
 	done
 	may_not $HEAPS/heap_buffer.h heap_pool.h heap_backing.h
 	for pool in "$HEAPS"/heap_pool*.[ch]; do

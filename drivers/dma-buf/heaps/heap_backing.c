@@ -54,6 +54,22 @@ void dma_heap_backing_free(struct dma_heap_backing *backing)
 EXPORT_SYMBOL_NS_GPL(dma_heap_backing_free, DMA_BUF_HEAP);
 
 /**
+ * dma_heap_memory_can_clean - can caches be maintained by way of a device?
+ * @dev: device of a heap
+ *
+ * Where they cannot, there must be no uncached buffers.
+ *
+ * Context: Any.
+ *
+ * Return: Whether dma_heap_memory_clean() works.
+ */
+bool dma_heap_memory_can_clean(struct device *dev)
+{
+	return dma_sgtable_sync_kind_before(dev, NULL) == DMA_SYNC_CACHES;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_memory_can_clean, DMA_BUF_HEAP);
+
+/**
  * dma_heap_memory_clean - write back cache lines
  * @dev: device of the heap
  * @page: first of the pages, which the kernel has mapped or could

@@ -12,7 +12,6 @@
 
 #include <linux/atomic.h>
 #include <linux/dma-heap-account.h>
-#include <linux/dma-mapping.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
@@ -161,23 +160,9 @@ struct dma_heap_source {
 	bool reserved;
 };
 
-/**
- * dma_heap_memory_can_clean - can caches be maintained by way of a device?
- * @dev: device of a heap
- *
- * Where they cannot, there must be no uncached buffers.
- *
- * Context: Any.
- *
- * Return: Whether dma_heap_memory_clean() works.
- */
-static inline bool dma_heap_memory_can_clean(struct device *dev)
-{
-	return dma_sgtable_sync_kind_before(dev, NULL) == DMA_SYNC_CACHES;
-}
-
 struct dma_heap_backing *dma_heap_backing_alloc(unsigned int nr_chunks);
 void dma_heap_backing_free(struct dma_heap_backing *backing);
+bool dma_heap_memory_can_clean(struct device *dev);
 void dma_heap_memory_clean(struct device *dev, struct page *page, size_t len,
 			   bool uncached);
 void dma_heap_memory_zero(struct page *page, size_t len);

@@ -283,7 +283,8 @@ dma_heap_attachment_kind(struct dma_heap_buffer *buffer,
 {
 	enum dma_sync_kind kind = dma_sgtable_sync_kind(a->dev, &a->sgt);
 
-	if (kind == DMA_SYNC_CACHES && !dma_heap_memory_can_clean(buffer->dev))
+	if (kind == DMA_SYNC_CACHES &&
+	    dma_sgtable_sync_kind_before(buffer->dev, NULL) != DMA_SYNC_CACHES)
 		return DMA_SYNC_UNKNOWN;
 
 	return kind;
