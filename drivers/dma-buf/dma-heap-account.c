@@ -125,6 +125,26 @@ static int objcg_charge(struct obj_cgroup *objcg, size_t size)
 	return 0;
 }
 
+/* The cgroup of the calling task, or NULL if that does not pay: the root never does */
+static struct obj_cgroup *objcg_that_pays(void)
+{
+	struct obj_cgroup *objcg;
+	bool is_root;
+
+	if (!memcg_kmem_online())
+		return NULL;
+
+	objcg = current_obj_cgroup();
+	if (!objcg)
+		return NULL;
+
+	rcu_read_lock();
+	is_root = mem_cgroup_is_root(obj_cgroup_memcg(objcg));
+	rcu_read_unlock();
+
+	return is_root ? NULL : objcg;
+}
+
 static int charge_current(struct dma_heap *heap, size_t size,
 			  struct obj_cgroup **objcg)
 {
@@ -134,10 +154,11 @@ static int charge_current(struct dma_heap *heap, size_t size,
 	if (!mem_accounting)
 		return 0;
 
-	*objcg = get_obj_cgroup_from_current();
+	*objcg = objcg_that_pays();
 	if (!*objcg)
 		return 0;
 
+	obj_cgroup_get(*objcg);
 	ret = objcg_charge(*objcg, charged_size(heap, size));
 	if (ret) {
 		obj_cgroup_put(*objcg);
@@ -180,7 +201,7 @@ static struct dma_buf *export_charged(const struct dma_buf_export_info *exp_info
  */
 static bool current_pays(struct dma_heap_account *account)
 {
-	struct obj_cgroup *mine = current_obj_cgroup(), *payer;
+	struct obj_cgroup *mine = objcg_that_pays(), *payer;
 	bool same;
 
 	rcu_read_lock();
