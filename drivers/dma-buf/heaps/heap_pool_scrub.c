@@ -59,7 +59,11 @@ static int dma_heap_pool_scrub_chunk(struct dma_heap_pool *pool,
 					       len, clean);
 		if (ret)
 			return ret;
-		cond_resched();
+		/* Another kernel may not preempt what is idle before the next tick */
+		if (current == pool->scrubber)
+			schedule();
+		else
+			cond_resched();
 	}
 
 	return 0;
