@@ -5,6 +5,7 @@
  * Maintenance of caches is tested in heap_cache_kunit.c, mmap() by kselftests.
  */
 
+#include <linux/array_size.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
@@ -12,10 +13,12 @@
 #include <linux/file.h>
 #include <linux/list.h>
 #include <linux/scatterlist.h>
+#include <linux/sizes.h>
 
 #include <kunit/test.h>
 
 #include "../heap_backing.h"
+#include "../heap_buffer_internal.h"
 #include "heap_test_buffer.h"
 #include "heap_test_helpers.h"
 
@@ -195,6 +198,43 @@ void buffer_test_device_sees_single_chunk(struct kunit *test)
 	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
 	mapping = test_buffer_map(test, attachment, DMA_TO_DEVICE);
 	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
+}
+
+void buffer_test_segments_are_no_longer_than_device_takes(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	static const u8 orders[] = { 8, 0, 4 };
+	struct dma_buf_attachment *attachment;
+	struct test_mapping *mapping;
+	struct scatterlist *sg;
+	size_t sum = 0;
+	int i;
+
+	ctx->source.orders = orders;
+	ctx->source.count = ARRAY_SIZE(orders);
+	dma_set_max_seg_size(ctx->dev[0], SZ_64K);
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	mapping = test_buffer_map(test, attachment, DMA_TO_DEVICE);
+	for_each_sgtable_dma_sg(mapping->sgt, sg, i) {
+		KUNIT_EXPECT_LE(test, sg_dma_len(sg), SZ_64K);
+		sum += sg_dma_len(sg);
+	}
+	KUNIT_EXPECT_EQ(test, sum, attachment->dmabuf->size);
+}
+
+/* DRM attaches some that import without ever mapping */
+void buffer_test_device_without_mask_can_attach(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	u64 *mask = ctx->dev[0]->dma_mask;
+	struct dma_buf_attachment *attachment;
+	struct dma_heap_attachment *a;
+
+	ctx->dev[0]->dma_mask = NULL;
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	a = attachment->priv;
+	KUNIT_EXPECT_EQ(test, a->sgt.orig_nents, ctx->source.count);
+	ctx->dev[0]->dma_mask = mask;
 }
 
 void buffer_test_mappings_of_two_devices_are_independent(struct kunit *test)
@@ -480,4 +520,27 @@ void buffer_test_coherent_device_leaves_backing_unmarked(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, heap_test_make_coherent(ctx->dev[0]));
 	KUNIT_EXPECT_FALSE(test, mark_of_mapping(test, ctx->dev[0]));
+}
+
+/* The kernel would read through a mapping that is not there, or is cached */
+void buffer_test_uncached_buffer_is_not_copied(struct kunit *test)
+{
+	struct buffer_test *ctx = test->priv;
+	struct dma_buf_attachment *attachment;
+	struct heap_test_dma_trace *trace;
+	struct sg_table *sgt;
+	int i;
+
+	if (!heap_test_make_bouncing(test, ctx->dev[0]))
+		heap_test_skip(test, "swiotlb",
+			       "needs CONFIG_SWIOTLB, and slots");
+	ctx->source.base.uncached = true;
+	trace = heap_test_dma_trace_start(test, ctx->dev[0], ctx->dev[1]);
+	attachment = test_buffer_attach(test, test_buffer_alloc(test), ctx->dev[0]);
+	for (i = 0; i < TEST_DIRECTIONS; i++) {
+		sgt = dma_buf_map_attachment_unlocked(attachment,
+						      test_directions[i].dir);
+		KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EIO));
+	}
+	EXPECT_NO_DMA(test, trace);
 }

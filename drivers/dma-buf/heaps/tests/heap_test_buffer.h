@@ -141,6 +141,8 @@ void buffer_test_failed_attach_leaves_nothing(struct kunit *test);
 void buffer_test_device_sees_all_chunks(struct kunit *test);
 void buffer_test_device_sees_chained_chunks(struct kunit *test);
 void buffer_test_device_sees_single_chunk(struct kunit *test);
+void buffer_test_segments_are_no_longer_than_device_takes(struct kunit *test);
+void buffer_test_device_without_mask_can_attach(struct kunit *test);
 void buffer_test_mappings_of_two_devices_are_independent(struct kunit *test);
 void buffer_test_second_map_must_fit_direction_of_first(struct kunit *test);
 void buffer_test_map_needs_direction(struct kunit *test);
@@ -158,6 +160,7 @@ void buffer_test_vmap_lasts_until_last_user(struct kunit *test);
 void buffer_test_vmap_of_one_chunk_is_linear_map(struct kunit *test);
 void buffer_test_cpu_access_keeps_vmap_writes(struct kunit *test);
 void buffer_test_failed_vmap_leaves_nothing(struct kunit *test);
+void buffer_test_uncached_buffer_is_not_copied(struct kunit *test);
 void buffer_test_uncached_vmap_is_writecombined(struct kunit *test);
 void buffer_test_coherent_device_leaves_backing_unmarked(struct kunit *test);
 
