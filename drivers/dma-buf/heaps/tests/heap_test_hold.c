@@ -10,6 +10,8 @@
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
+#include <linux/iommu-dma.h>
+#include <linux/iommu.h>
 #include <linux/ioport.h>
 #include <linux/iosys-map.h>
 #include <linux/minmax.h>
@@ -23,6 +25,7 @@ int importer_unmap(struct importer_session *session, const u64 *args)
 	if (!session->sgt)
 		return -EINVAL;
 
+	importer_end_late_write(session);
 	dma_buf_unmap_attachment_unlocked(session->attachment, session->sgt,
 					  session->dir);
 	session->sgt = NULL;
@@ -92,10 +95,27 @@ int importer_import(struct importer_session *session, const u64 *args)
 	return 0;
 }
 
-/* Where the device works: in the buffer, or on a copy */
+/* What is at an address of the device: the buffer, or a copy */
 static phys_addr_t device_sees(struct device *dev, struct scatterlist *sg)
 {
-	return dma_to_phys(dev, sg_dma_address(sg));
+	dma_addr_t addr = sg_dma_address(sg);
+
+	return use_dma_iommu(dev) ?
+	       iommu_iova_to_phys(iommu_get_domain_for_dev(dev), addr) :
+	       dma_to_phys(dev, addr);
+}
+
+/* An IOMMU makes one segment of many chunks: its number tells nothing */
+static bool is_in_buffer(struct importer_session *session, phys_addr_t phys)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(session->sgt, sg, i)
+		if (phys >= sg_phys(sg) && phys - sg_phys(sg) < sg->length)
+			return true;
+
+	return false;
 }
 
 static bool device_bounces(struct importer_session *session)
@@ -104,11 +124,8 @@ static bool device_bounces(struct importer_session *session)
 	struct scatterlist *sg;
 	int i;
 
-	if (device_iommu_mapped(dev))
-		return false;
-
 	for_each_sgtable_dma_sg(session->sgt, sg, i)
-		if (device_sees(dev, sg) != sg_phys(sg))
+		if (!is_in_buffer(session, device_sees(dev, sg)))
 			return true;
 
 	return false;
@@ -209,6 +226,10 @@ static long long device_access(struct importer_session *session, const u64 *args
 	u64 start = 0;
 	int i;
 
+	if (is_edu(dev))
+		return edu_access(dev, session->sgt, args[0], args[1], args[2],
+				  write);
+
 	for_each_sgtable_dma_sg(session->sgt, sg, i) {
 		u64 from = max(args[0], start);
 		u64 to = min(end, start + sg_dma_len(sg));
@@ -238,17 +259,20 @@ static int check_device_access(struct importer_session *session, const u64 *args
 	    offset > session->buf->size - len || (offset | len) % sizeof(u64))
 		return -EINVAL;
 
-	return device_iommu_mapped(session->attachment->dev) ? -EOPNOTSUPP : 0;
+	return 0;
 }
 
 int importer_dwrite(struct importer_session *session, const u64 *args)
 {
 	int ret = check_device_access(session, args);
+	long long wrong;
 
-	if (!ret)
-		device_access(session, args, true);
+	if (ret)
+		return ret;
 
-	return ret;
+	wrong = device_access(session, args, true);
+
+	return wrong < -1 ? wrong + 1 : 0;
 }
 
 int importer_dread(struct importer_session *session, const u64 *args)
@@ -262,4 +286,12 @@ int importer_dread(struct importer_session *session, const u64 *args)
 			   device_access(session, args, false));
 
 	return ret;
+}
+
+int importer_dcopy(struct importer_session *session, const u64 *args)
+{
+	if (!session->sgt)
+		return -EINVAL;
+
+	return edu_copy(session->attachment->dev, session->sgt, args[0], args[1]);
 }

@@ -19,7 +19,8 @@
  *
  * DEVICE is 64 or 32, which is the bits in the DMA mask of a device that is not
  * coherent, where there are such; 1, which is coherent; or 2, which works on
- * copies of all it maps, of 256 KiB each, where the kernel can make any.
+ * copies of all it maps, of 256 KiB each, where the kernel can make any. 3 and 4
+ * really move bytes: they are QEMU's device "edu", where the machine has it.
  *
  * An open file can hold one buffer, so that a program can do something else in
  * between. All of it ends when the file is closed:
@@ -30,6 +31,10 @@
  * "dwrite OFFSET LEN SEED": let the device write the pattern of fill
  * "dread OFFSET LEN SEED": "offset N" of the first word the device sees that is
  *	not of that pattern
+ * "dcopy OFFSET LEN": let an edu write what it has read last
+ * "dlater OFFSET LEN SEED": like dwrite, but not before somebody waits for it
+ * "untrusted DEVICE YES": have the next mappings of an edu made as for a device
+ *	that could be malicious, or no longer
  * "hold", "release": have the kernel map it, and undo that
  * "unmap", "drop": undo what map and import did
  *
@@ -118,7 +123,7 @@ struct device *importer_device(u64 id)
 		if (device_ids[i] == id && devices[i])
 			return &devices[i]->dev;
 
-	return NULL;
+	return id >= DEVICE_EDU ? edu_device(id - DEVICE_EDU) : NULL;
 }
 
 /* As in heap_helpers.c of the selftests */
@@ -131,6 +136,13 @@ u64 importer_pattern(size_t offset, u32 seed)
 
 /* With a name of a heap in it */
 #define MAX_COMMAND	128
+
+static int importer_untrusted(struct importer_session *session, const u64 *args)
+{
+	struct device *dev = importer_device(args[0]);
+
+	return dev ? edu_set_untrusted(dev, args[1]) : -ENODEV;
+}
 
 static const struct {
 	const char *verb;
@@ -150,6 +162,9 @@ static const struct {
 	{ "release", importer_release_map, 0 },
 	{ "dwrite", importer_dwrite, 3 },
 	{ "dread", importer_dread, 3 },
+	{ "dcopy", importer_dcopy, 2 },
+	{ "dlater", importer_dlater, 3 },
+	{ "untrusted", importer_untrusted, 2 },
 	{ "watch", importer_watch, 1 },
 	{ "count", importer_count, 0 },
 	{ "counted", importer_counted, 0 },
@@ -302,6 +317,14 @@ static bool make_coherent(struct device *dev)
 	return dev_is_dma_coherent(dev);
 }
 
+/* Where devices are coherent if nobody says otherwise, as on riscv */
+static void make_noncoherent(struct device *dev)
+{
+#ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
+	dev->dma_coherent = false;
+#endif
+}
+
 /* What this machine cannot have is left out */
 static int add_device(int i)
 {
@@ -316,6 +339,7 @@ static int add_device(int i)
 		return PTR_ERR(device);
 
 	dma_set_max_seg_size(&device->dev, UINT_MAX);
+	make_noncoherent(&device->dev);
 	if ((info.id == DEVICE_COHERENT && !make_coherent(&device->dev)) ||
 	    (info.id == DEVICE_BOUNCES && !make_bouncing(&device->dev))) {
 		platform_device_unregister(device);
@@ -332,16 +356,22 @@ static int __init importer_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(devices); i++) {
 		ret = add_device(i);
-		if (ret) {
-			remove_devices();
-			return ret;
-		}
+		if (ret)
+			goto err_remove_devices;
 	}
+	ret = edu_register();
+	if (ret)
+		goto err_remove_devices;
+
 	importer_start_counting();
 	debugfs_file = debugfs_create_file(NAME, 0600, NULL, NULL,
 					   &importer_fops);
 
 	return 0;
+
+err_remove_devices:
+	remove_devices();
+	return ret;
 }
 module_init(importer_init);
 
@@ -349,6 +379,7 @@ static void __exit importer_exit(void)
 {
 	debugfs_remove(debugfs_file);
 	importer_stop_counting();
+	edu_unregister();
 	remove_devices();
 }
 module_exit(importer_exit);

@@ -16,6 +16,7 @@
 struct device;
 struct dma_buf;
 struct dma_buf_attachment;
+struct dma_fence;
 struct sg_table;
 
 #define NAME		"dma_heap_test_importer"
@@ -44,6 +45,13 @@ __printf(2, 3) void answer_add(struct answer *answer, const char *fmt, ...);
 #define DEVICE_COHERENT	1
 #define DEVICE_BOUNCES	2
 
+/* And from this one on, EDU_MAX that move bytes */
+#define DEVICE_EDU	3
+#define EDU_MAX		2
+
+/* The most that one copies at a time */
+#define EDU_TRANSFER	2048
+
 struct device *importer_device(u64 id);
 u64 importer_pattern(size_t offset, u32 seed);
 
@@ -55,6 +63,7 @@ u64 importer_pattern(size_t offset, u32 seed);
  * @sgt: the mapping, or NULL
  * @dir: of the mapping
  * @map: the kernel's mapping, if there is one
+ * @late: ends with a write of the device that has been announced, or NULL
  */
 struct importer_session {
 	struct answer answer;
@@ -63,6 +72,7 @@ struct importer_session {
 	struct sg_table *sgt;
 	enum dma_data_direction dir;
 	struct iosys_map map;
+	struct dma_fence *late;
 };
 
 /* heap_test_look.c */
@@ -81,6 +91,59 @@ int importer_hold(struct importer_session *session, const u64 *args);
 int importer_release_map(struct importer_session *session, const u64 *args);
 int importer_dwrite(struct importer_session *session, const u64 *args);
 int importer_dread(struct importer_session *session, const u64 *args);
+int importer_dcopy(struct importer_session *session, const u64 *args);
+
+/* heap_test_fence.c */
+int importer_dlater(struct importer_session *session, const u64 *args);
+void importer_end_late_write(struct importer_session *session);
+
+/* heap_test_edu.c */
+#ifdef CONFIG_PCI
+int edu_register(void);
+void edu_unregister(void);
+struct device *edu_device(unsigned int index);
+bool is_edu(struct device *dev);
+long long edu_access(struct device *dev, struct sg_table *sgt, u64 offset,
+		     u64 len, u32 seed, bool write);
+int edu_copy(struct device *dev, struct sg_table *sgt, u64 offset, u64 len);
+int edu_set_untrusted(struct device *dev, bool untrusted);
+#else
+static inline int edu_register(void)
+{
+	return 0;
+}
+
+static inline void edu_unregister(void)
+{
+}
+
+static inline struct device *edu_device(unsigned int index)
+{
+	return NULL;
+}
+
+static inline bool is_edu(struct device *dev)
+{
+	return false;
+}
+
+static inline long long edu_access(struct device *dev, struct sg_table *sgt,
+				   u64 offset, u64 len, u32 seed, bool write)
+{
+	return 0;
+}
+
+static inline int edu_copy(struct device *dev, struct sg_table *sgt, u64 offset,
+			   u64 len)
+{
+	return -ENODEV;
+}
+
+static inline int edu_set_untrusted(struct device *dev, bool untrusted)
+{
+	return -ENODEV;
+}
+#endif
 
 /* heap_test_watch.c */
 void importer_start_counting(void);
