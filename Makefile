@@ -40,6 +40,8 @@ help:
 	@echo '  check-boards  one kernel with heaps as modules, boards that need them and do not'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
 	@echo '  check-swiotlb  selftests of caches where the kernel gives every device copies'
+	@echo '  check-smmu, check-passthrough, check-restricted  a device that moves bytes: behind an'
+	@echo '              IOMMU, one that is passed through, and with copies in a region of its own'
 	@echo '  check-arm, check-riscv  selftests of mappings on these machines'
 	@echo '  check-x86   selftests of mappings and devices with an IOMMU, that translates or not'
 	@echo '  tools       the tool dmaheap tested on this machine, without a kernel'
@@ -91,7 +93,8 @@ check:
 check-all:
 	$(call parts,$(PARTS) $(MORE))
 
-CHECKS := check-y check-m check-n check-cma check-pool check-swiotlb check-arm check-riscv \
+CHECKS := check-y check-m check-n check-cma check-pool check-swiotlb check-smmu \
+	check-passthrough check-restricted check-arm check-riscv \
 	check-demo check-kcsan
 $(CHECKS): check-%:
 	$(call parts,$*)
@@ -115,7 +118,7 @@ check-boards:
 kunit:
 	$(call parts,kunit-uml kunit-arm64)
 
-kunit-uml kunit-arm64 kunit-kcsan lint:
+kunit-uml kunit-arm64 kunit-kcsan lint arches:
 	$(call parts,$@)
 
 # No kernel, so no tree

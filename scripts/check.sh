@@ -29,6 +29,7 @@ run_part()
 	tools) ktap tools tools/dma-buf/tests/run.sh ;;
 	harness) ktap harness scripts/harness-test.sh ;;
 	deps) ktap deps scripts/deps-test.sh ;;
+	arches) ktap arches scripts/arches.sh ;;
 	series) alone series scripts/series.py --build ;;
 	n) scripts/kbuild.sh n ;;
 	kunit-uml) scripts/kunit.sh ;;

@@ -50,13 +50,19 @@ contents()
 	series) echo tree python3 perl diffutils ;;
 	series-build) echo series kernel arm64 ccache ;;
 	harness | deps) echo make gcc libc6-dev python3 git ;;
-	y | cma | pool | swiotlb | million | debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
+	y | cma | pool | swiotlb | smmu | passthrough | restricted | million) echo "$suite" ;;
+	debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
 	m | board-* | kunit-arm64) echo "$suite" kmod ;;
 	n) echo kernel arm64 ccache ;;
 	arm) echo kernel armhf rsync ccache qemu-system-arm device-tree-compiler ;;
 	riscv) echo kernel riscv64 rsync ccache "$(riscv_emulator)" ;;
 	x86 | x86-pt) echo kernel amd64 rsync ccache qemu-system-x86 ;;
 	kunit-uml) echo kernel python3 ccache ;;
+	arches)
+		echo kernel armhf ccache gcc-arm-linux-gnueabi \
+			gcc-{mips64el-linux-gnuabi64,powerpc64-linux-gnu,s390x-linux-gnu} \
+			gcc-{sparc64,hppa,alpha,m68k,sh4,i686}-linux-gnu
+		;;
 	lint)
 		echo kernel arm64 armhf ccache perl python3 sparse clang lld llvm \
 			shellcheck pyflakes3 yamllint \
@@ -84,8 +90,18 @@ packages()
 	flex flex makes scanners for the kernel's build
 	gcc gcc compiles programs for this machine
 	gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc compiles the arm64 kernel and its programs
+	gcc-alpha-linux-gnu alpha-linux-gnu-gcc compiles for alpha
+	gcc-arm-linux-gnueabi arm-linux-gnueabi-gcc compiles for arm without floating point
 	gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc compiles for arm, 32 bit
+	gcc-hppa-linux-gnu hppa-linux-gnu-gcc compiles for parisc
+	gcc-i686-linux-gnu i686-linux-gnu-gcc compiles for x86, 32 bit
+	gcc-m68k-linux-gnu m68k-linux-gnu-gcc compiles for m68k
+	gcc-mips64el-linux-gnuabi64 mips64el-linux-gnuabi64-gcc compiles for mips, 64 bit
+	gcc-powerpc64-linux-gnu powerpc64-linux-gnu-gcc compiles for powerpc
 	gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc compiles for riscv
+	gcc-s390x-linux-gnu s390x-linux-gnu-gcc compiles for s390
+	gcc-sh4-linux-gnu sh4-linux-gnu-gcc compiles for sh
+	gcc-sparc64-linux-gnu sparc64-linux-gnu-gcc compiles for sparc
 	gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc compiles for x86-64
 	git git tells which files are ours
 	gnuplot-nox gnuplot draws the plots of the benchmark

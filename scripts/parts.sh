@@ -7,7 +7,7 @@
 kernel_of()
 {
 	case $1 in
-	y | cma | pool | swiotlb | million) echo y ;;
+	y | cma | pool | swiotlb | smmu | passthrough | restricted | million) echo y ;;
 	m | kunit-arm64 | board-*) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
@@ -40,6 +40,12 @@ nodes()
 	done
 }
 
+# Two devices that move bytes, with addresses of 32 bits
+movers()
+{
+	args+=(-device "edu,dma_mask=0xffffffff" -device "edu,dma_mask=0xffffffff")
+}
+
 # machine PART: set what guest.sh needs to know of the machine of a part: MEM, CPUS,
 # APPEND, MODULES, args (of QEMU) and overlays
 machine()
@@ -48,10 +54,15 @@ machine()
 
 	MEM=2G CPUS=2 APPEND='' MODULES='' args=() overlays=()
 	case $1 in
-	y | m) overlays=(probe) ;;
+	y)
+		overlays=(probe)
+		movers
+		;;
+	m) overlays=(probe) ;;
 	cma)
 		overlays=(probe cma carveout bad)
 		dirty_regions
+		movers
 		APPEND="cma_heap.chunk_kib=64"
 		;;
 	# The second node ends above 4 GiB and both begin below; memory to unplug
@@ -64,7 +75,27 @@ machine()
 		;;
 	# No device sees memory, all get copies, of which there can be 128 MiB; and no
 	# cgroup is charged
-	swiotlb) APPEND="swiotlb=65536,force dma_heap.mem_accounting=0" ;;
+	swiotlb)
+		movers
+		APPEND="swiotlb=65536,force dma_heap.mem_accounting=0"
+		;;
+	# An IOMMU that translates, and one that is passed through: then a device that
+	# does not reach all memory gets copies
+	smmu)
+		movers
+		args+=(-machine "iommu=smmuv3")
+		;;
+	passthrough)
+		MEM=6G
+		movers
+		args+=(-machine "iommu=smmuv3")
+		APPEND="iommu.passthrough=1"
+		;;
+	# All on PCI get copies in a region of their own
+	restricted)
+		overlays=(restricted)
+		movers
+		;;
 	debug)
 		overlays=(probe)
 		nodes 1G 1G
@@ -119,18 +150,21 @@ machine()
 		MEM=1G overlays=(arm)
 		APPEND="cma_heap.chunk_kib=64 NEED=carveout,importer,border,cma,chunks"
 		;;
-	# The IOMMU translates. The PCI device edu does DMA with addresses of 32 bits.
+	# The IOMMU translates
 	x86)
-		args=(-device intel-iommu -device "edu,dma_mask=0xffffffff")
-		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks"
+		movers
+		args+=(-device intel-iommu)
+		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks,edu,translated"
 		;;
 	# The IOMMU passes addresses through; edu does not reach memory above 4 GiB
 	x86-pt)
 		MEM=5G
-		args=(-device intel-iommu -device "edu,dma_mask=0xffffffff")
-		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces"
+		movers
+		args+=(-device intel-iommu)
+		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces,edu,copies"
 		;;
-	demo | riscv | million) ;;
+	riscv) APPEND="NEED=importer,counts" ;;
+	demo | million) ;;
 	*) die "no part $1" ;;
 	esac
 	APPEND+=${need:+ heap_test_helpers.need=$need}

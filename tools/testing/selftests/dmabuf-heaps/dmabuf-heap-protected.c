@@ -6,7 +6,7 @@
  *
  * The secure world is heap_test_protector, which tells in debugfs what it was
  * asked to do. NEED in the environment names what must not be lacking: protector,
- * importer, counts, bounces, fresh. The last tests lose some memory of a region
+ * importer, counts, bounces, edu, fresh. The last tests lose some memory of a region
  * called "torn" for good.
  */
 
@@ -209,6 +209,46 @@ PROTECTED_TEST(devices_map_it)
 }
 
 /* Maintenance of caches would be an access, too */
+/* Its own page of the kernel's, and a system buffer, show that it was these bytes */
+PROTECTED_TEST(device_that_moves_bytes_reads_what_it_wrote)
+{
+	static const size_t places[] = { 0, MIB(1) - 2048 };
+	int heap_fd, fd, copy, i;
+	char *p;
+
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	if (!importer_has(self->importer, fd, IMPORTER_EDU)) {
+		close(fd);
+		SKIP_UNLESS_NEEDED(return, "edu", "no device that moves bytes");
+	}
+	ASSERT_EQ(0, importer_map(self->importer, fd, IMPORTER_EDU,
+				  DEVICE_READS_AND_WRITES));
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		ASSERT_EQ(0, importer_do(self->importer, "dwrite %zu 2048 %d",
+					 places[i], i));
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		EXPECT_EQ(-1, importer_reads(self->importer, places[i], 2048, i));
+
+	/* What it has read last is still in the device */
+	heap_fd = heap_open("system", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, heap_fd);
+	copy = heap_alloc(heap_fd, KIB(4));
+	ASSERT_LE(0, copy);
+	EXPECT_EQ(0, importer_unmap(self->importer));
+	ASSERT_EQ(0, importer_map(self->importer, copy, IMPORTER_EDU,
+				  DEVICE_WRITES));
+	EXPECT_EQ(0, importer_do(self->importer, "dcopy 0 2048"));
+	EXPECT_EQ(0, importer_unmap(self->importer));
+	p = buf_map(copy, KIB(4), PROT_READ);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(-1, pattern_check(p, places[1], 2048, 1));
+	EXPECT_EQ(0, munmap(p, KIB(4)));
+	close(copy);
+	close(heap_fd);
+	EXPECT_EQ(0, close(fd));
+}
+
 PROTECTED_TEST(no_caches_are_maintained)
 {
 	struct sync_count clean, drop;

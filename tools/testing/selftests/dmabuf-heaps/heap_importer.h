@@ -22,10 +22,12 @@ struct buf_chunks {
 	unsigned long long dma_end;
 };
 
-/* Its devices: masks of 64 and 32 bits, and two that see the CPU's caches */
+/* Its devices: masks of 64 and 32 bits, and two that see the CPU's caches; edu */
 enum importer_device {
 	IMPORTER_COHERENT = 1,
 	IMPORTER_BOUNCES = 2,
+	IMPORTER_EDU = 3,
+	IMPORTER_EDU_2 = 4,
 	IMPORTER_32 = 32,
 	IMPORTER_64 = 64,
 };

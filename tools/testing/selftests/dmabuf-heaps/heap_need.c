@@ -35,13 +35,16 @@ static const char *const words[] = {
 	/* What the machine is made of */
 	"alarm",	/* has a clock with an alarm that wakes it up */
 	"bounces",	/* has a device that gets copies of all memory */
+	"copies",	/* gives edu copies of the buffers of the heap "system" */
 	"direct",	/* has a device that sees all memory, but not the caches */
+	"edu",		/* has QEMU's devices "edu" */
 	"gigabyte",	/* has more than 1 GiB of memory */
 	"highmem",	/* has 512 MiB or more above 4 GiB */
 	"mknod",	/* lets the tests make device nodes */
 	"numa",		/* has two nodes, both with CPUs */
 	"offline",	/* has memory that can go offline, and memory that cannot */
 	"swiotlb",	/* gives every device copies */
+	"translated",	/* has edu behind an IOMMU that translates */
 	"unaccounted",	/* was booted with dma_heap.mem_accounting=0 */
 
 	/* What its device tree or command line sets aside */
