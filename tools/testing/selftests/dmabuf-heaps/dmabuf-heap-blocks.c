@@ -9,6 +9,7 @@
  * prctl, attributes (the importer tells how a page is cached).
  */
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
@@ -236,6 +237,65 @@ BLOCKS_TEST(prctl_forbids_blocks)
 	EXPECT_RIGHT(before, 0, self->len);
 	EXPECT_EQ(0, munmap(before, self->len));
 	EXPECT_EQ(0, prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
+}
+
+#define TOUCHERS	3
+#define TOUCH_ROUNDS	60
+
+struct toucher {
+	pthread_t thread;
+	char *map;
+	size_t len;
+	size_t block;
+	int id;
+};
+
+/* Each begins at another block, so that all blocks are neighbours for somebody */
+static void *touch_blocks(void *data)
+{
+	struct toucher *toucher = data;
+	size_t count = toucher->len / toucher->block, i;
+
+	for (i = 0; i < count; i++) {
+		char *p = toucher->map + (i * 5 + toucher->id) % count *
+					 toucher->block;
+
+		__atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
+	}
+
+	return NULL;
+}
+
+/* Some faults see that blocks are forbidden and others that they are not */
+BLOCKS_TEST(prctl_in_the_middle_of_faults_does_no_harm)
+{
+	struct toucher touchers[TOUCHERS];
+	int round, i;
+	char *p;
+
+	if (!self->block)
+		SKIP_UNLESS_NEEDED(return, "blocks",
+				   "no blocks in this kernel");
+	ASSERT_EQ(0, get_buffer(self, MIB(32)));
+	for (round = 0; round < TOUCH_ROUNDS; round++) {
+		p = map_all(self);
+		ASSERT_NE(MAP_FAILED, p);
+		for (i = 0; i < TOUCHERS; i++) {
+			touchers[i] = (struct toucher) {
+				.map = p, .len = self->len,
+				.block = self->block, .id = i,
+			};
+			ASSERT_EQ(0, pthread_create(&touchers[i].thread, NULL,
+						    touch_blocks, &touchers[i]));
+		}
+		for (i = 0; i < 8; i++)
+			EXPECT_EQ(0, prctl(PR_SET_THP_DISABLE, i % 2, 0, 0, 0));
+		for (i = 0; i < TOUCHERS; i++)
+			ASSERT_EQ(0, pthread_join(touchers[i].thread, NULL));
+		EXPECT_EQ(0, prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
+		EXPECT_RIGHT(p, 0, self->len);
+		EXPECT_EQ(0, munmap(p, self->len));
+	}
 }
 
 /* The word in brackets is what is set */
