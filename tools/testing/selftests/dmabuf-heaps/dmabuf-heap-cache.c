@@ -692,6 +692,41 @@ CACHE_TEST(scrubbed_buffer_costs_nothing)
 	EXPECT_EQ(0, pool_set(heap, "decay_ms", decay_ms));
 }
 
+/* Wherever it is done: for all devices at once, or by the mapping of this one */
+CACHE_TEST(device_past_the_caches_has_lines_written_back_and_dropped)
+{
+	const __u64 read = DMA_BUF_SYNC_READ, write = DMA_BUF_SYNC_WRITE;
+	struct sync_count clean, drop;
+
+	if (self->uncached)
+		SKIP(return, "uncached");
+	ASSERT_EQ(0, get_settled_buffer(self, MIB(1)));
+	ASSERT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | write));
+	ASSERT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | write));
+	ASSERT_EQ(0, importer_map(self->importer[0], self->fd, IMPORTER_64,
+				  DEVICE_READS_AND_WRITES));
+	ASSERT_EQ(0, importer_counted(self->importer[0], &clean, &drop));
+	EXPECT_EQ(self->len, clean.bytes);
+
+	reset_counts(self);
+	ASSERT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | read));
+	ASSERT_EQ(0, importer_counted(self->importer[0], &clean, &drop));
+	EXPECT_EQ(self->len, drop.bytes);
+	ASSERT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | read));
+
+	reset_counts(self);
+	ASSERT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_START | write,
+				      KIB(64), KIB(4)));
+	ASSERT_EQ(0, buf_sync_partial(self->fd, DMA_BUF_SYNC_END | write,
+				      KIB(64), KIB(4)));
+	ASSERT_EQ(0, importer_counted(self->importer[0], &clean, &drop));
+	EXPECT_EQ(KIB(4), clean.bytes);
+	EXPECT_EQ(KIB(4), drop.bytes);
+	EXPECT_EQ(KIB(64), clean.first);
+	EXPECT_EQ(KIB(64), drop.first);
+	ASSERT_EQ(0, importer_unmap(self->importer[0]));
+}
+
 int main(int argc, char **argv)
 {
 	heap_tests_init();
