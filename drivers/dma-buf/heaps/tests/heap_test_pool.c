@@ -360,8 +360,8 @@ void pool_release_scrubber(struct pool_test *ctx)
 }
 
 /*
- * As if a backing in the pool had been freed earlier. Only while the scrubber is
- * held: it is who looks how old they are.
+ * As if a backing had been freed earlier. One in the pool only while the scrubber is
+ * held, which looks how old they are.
  */
 void pool_make_older(struct mock_backing *backing, unsigned int seconds)
 {
