@@ -230,6 +230,20 @@ static void give_back_gives_up_on_held_scrubber(struct kunit *test)
 	pool_expect_keeps(ctx);
 }
 
+/* The backlog is so small that the scrubber has no weight, until a task waits for it */
+static void give_back_hurries_scrubber(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct taker *taker;
+
+	pool_hold_scrubber(ctx);
+	KUNIT_ASSERT_EQ(test, pool_scrubber_policy(ctx), SCHED_IDLE);
+	taker = taker_start(ctx);
+	POOL_WAIT_FOR(test, pool_scrubber_policy(ctx) == SCHED_BATCH);
+	mock_open_gate(&ctx->mock);
+	pool_task_join(taker->task);
+}
+
 /* One backing is on its way to the source when somebody frees another one */
 static void give_back_evicts_what_is_freed_meanwhile(struct kunit *test)
 {
@@ -308,6 +322,7 @@ const struct kunit_case give_back_cases[] = {
 	KUNIT_CASE(give_back_of_empty_pool_changes_nothing),
 	KUNIT_CASE_PARAM(give_back_waits_for_all_pages, give_back_gen_params),
 	KUNIT_CASE(give_back_gives_up_on_held_scrubber),
+	KUNIT_CASE(give_back_hurries_scrubber),
 	KUNIT_CASE(give_back_evicts_what_is_freed_meanwhile),
 	KUNIT_CASE(give_back_lasts_until_keep_again),
 	KUNIT_CASE(give_back_to_three_tasks_frees_all_once),

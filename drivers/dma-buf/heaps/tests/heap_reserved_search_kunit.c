@@ -189,6 +189,20 @@ static void reserved_search_waits_for_scrubber(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
 }
 
+/* The backlog is so small that the scrubber has no weight, until a search waits for it */
+static void reserved_search_hurries_scrubber(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct waiter *waiters;
+
+	pool_hold_scrubber(ctx);
+	KUNIT_ASSERT_EQ(test, pool_scrubber_policy(ctx), SCHED_IDLE);
+	waiters = waiters_start(ctx, 1);
+	KUNIT_EXPECT_EQ(test, pool_scrubber_policy(ctx), SCHED_BATCH);
+	mock_open_gate(&ctx->mock);
+	waiters_expect(waiters, 1, 0);
+}
+
 static void reserved_search_wakes_when_pool_keeps_nothing(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -304,6 +318,7 @@ const struct kunit_case reserved_search_cases[] = {
 	KUNIT_CASE(reserved_search_sees_what_came_back),
 	KUNIT_CASE(reserved_pool_keeps_nothing_while_search_waits),
 	KUNIT_CASE(reserved_search_waits_for_scrubber),
+	KUNIT_CASE(reserved_search_hurries_scrubber),
 	KUNIT_CASE(reserved_search_wakes_when_pool_keeps_nothing),
 	KUNIT_CASE(reserved_search_wakes_when_scrub_fails),
 	KUNIT_CASE(reserved_search_ends_on_kill),
