@@ -119,6 +119,32 @@ static void reserved_pool_keeps_nothing_while_search_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
 }
 
+/* One search waits twice; another one, which did not have to wait, ends in between */
+static void reserved_search_end_ends_its_own_wait_only(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 4);
+	struct dma_heap_pool_search search, other;
+
+	pool_put_clean(ctx, backing);
+	dma_heap_pool_search_begin(ctx->pool, &search);
+	dma_heap_pool_search_begin(ctx->pool, &other);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &other), 0);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+
+	/* The first search still waits, so the pool does not keep the backing */
+	dma_heap_pool_search_end(ctx->pool, &other);
+	backing = pool_get(ctx, 4);
+	pool_put_clean(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
+
+	/* However often a search waits, it ends once */
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
+	dma_heap_pool_search_end(ctx->pool, &search);
+	pool_expect_keeps(ctx);
+}
+
 #define MAX_WAITERS	4
 
 /**
@@ -317,6 +343,7 @@ const struct kunit_case reserved_search_cases[] = {
 	KUNIT_CASE(reserved_search_takes_clean_one_by_one),
 	KUNIT_CASE(reserved_search_sees_what_came_back),
 	KUNIT_CASE(reserved_pool_keeps_nothing_while_search_waits),
+	KUNIT_CASE(reserved_search_end_ends_its_own_wait_only),
 	KUNIT_CASE(reserved_search_waits_for_scrubber),
 	KUNIT_CASE(reserved_search_hurries_scrubber),
 	KUNIT_CASE(reserved_search_wakes_when_pool_keeps_nothing),
