@@ -217,6 +217,23 @@ static void pool_keeps_backings_after_drop_caches(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, when_gone(backing), 0);
 }
 
+/* kswapd reclaims before memory is short: no task has to wait for it */
+static void pool_keeps_backings_after_reclaim_by_kswapd(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 8);
+
+	pool_put_clean(ctx, pool_get(ctx, 4));
+	current->flags |= PF_KSWAPD;
+	pool_reclaim(ctx, 128);
+	current->flags &= ~PF_KSWAPD;
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4);
+
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 8);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 0);
+}
+
 static void pool_drain_frees_all_but_backing_being_scrubbed(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -251,6 +268,7 @@ const struct kunit_case pool_shrink_cases[] = {
 	KUNIT_CASE(pool_shrink_spares_backing_being_scrubbed),
 	KUNIT_CASE_SLOW(pool_keeps_nothing_after_direct_reclaim),
 	KUNIT_CASE(pool_keeps_backings_after_drop_caches),
+	KUNIT_CASE(pool_keeps_backings_after_reclaim_by_kswapd),
 	KUNIT_CASE(pool_drain_frees_all_but_backing_being_scrubbed),
 	{}
 };
