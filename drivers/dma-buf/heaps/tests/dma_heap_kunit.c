@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of the registry of DMA-BUF heaps
+ * KUnit suite of the registry of DMA-BUF heaps, and of how much there may be in one
  *
  * The ioctl and opening the device node are not here: they need user space, and
  * kselftests in tools/testing/selftests/dmabuf-heaps/ to test them.
  */
 
+#include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-heap-account.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
@@ -22,6 +24,7 @@
 #include <linux/kref.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pfn.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <uapi/linux/dma-heap.h>
@@ -29,6 +32,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
+#include "../../dma-heap-internal.h"
 #include "heap_test_helpers.h"
 
 #define MAX_HEAPS	128
@@ -645,6 +649,69 @@ static void dma_heap_test_buffer_goes_with_its_last_reference(struct kunit *test
 			0);
 }
 
+static unsigned long heap_failures(struct dma_heap *heap,
+				   enum dma_heap_failure reason)
+{
+	return atomic_long_read(&heap->usage.failures[reason]);
+}
+
+static void expect_charged(struct kunit *test, struct dma_heap *heap, long pages)
+{
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->usage.pages), pages);
+}
+
+/* A test is a kernel thread, and those are in no memory cgroup: objcg is NULL */
+static int charge_pages(struct dma_heap *heap, unsigned long pages)
+{
+	struct obj_cgroup *objcg;
+
+	return dma_heap_charge(heap, PFN_PHYS(pages), &objcg);
+}
+
+/* The last page below the ceiling can be charged, the next one cannot */
+static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
+{
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+
+	WRITE_ONCE(heap->usage.max_pages, 4);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 5), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 3), 0);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 2), -ENOMEM);
+	expect_charged(test, heap, 3);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 1), 0);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 1), -ENOMEM);
+	expect_charged(test, heap, 4);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 3);
+
+	/* Pages that were given back can be charged again */
+	dma_heap_uncharge(heap, PFN_PHYS(3), NULL);
+	expect_charged(test, heap, 1);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 3), 0);
+	dma_heap_uncharge(heap, PFN_PHYS(3), NULL);
+	dma_heap_uncharge(heap, PFN_PHYS(1), NULL);
+	expect_charged(test, heap, 0);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 3);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 0);
+}
+
+/* Whatever the ceiling is, there is a limit for each buffer */
+static void dma_heap_test_charge_larger_than_max_alloc_fails(struct kunit *test)
+{
+	struct dma_heap *heap = mock_heap_add(test, NAME);
+
+	WRITE_ONCE(heap->usage.max_alloc, 2);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 3), -ENOMEM);
+	expect_charged(test, heap, 0);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 1);
+
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 2), 0);
+	KUNIT_EXPECT_EQ(test, charge_pages(heap, 2), 0);
+	expect_charged(test, heap, 4);
+	dma_heap_uncharge(heap, PFN_PHYS(4), NULL);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 1);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 0);
+}
+
 static struct kunit_case dma_heap_test_cases[] = {
 	KUNIT_CASE(dma_heap_test_heap_is_found_by_its_name),
 	KUNIT_CASE(dma_heap_test_unknown_name_finds_nothing),
@@ -664,6 +731,8 @@ static struct kunit_case dma_heap_test_cases[] = {
 	KUNIT_CASE_PARAM(dma_heap_test_only_valid_requests_reach_the_heap,
 			 dma_heap_alloc_gen_params),
 	KUNIT_CASE(dma_heap_test_buffer_goes_with_its_last_reference),
+	KUNIT_CASE(dma_heap_test_charges_reach_ceiling_and_no_more),
+	KUNIT_CASE(dma_heap_test_charge_larger_than_max_alloc_fails),
 	{}
 };
 
