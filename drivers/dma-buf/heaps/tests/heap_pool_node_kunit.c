@@ -40,6 +40,46 @@ static void pool_hit_needs_own_node(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
 }
 
+/* The memory stays where it is, whoever frees it */
+static void pool_keeps_backing_for_node_of_its_memory(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+	int home = numa_node_id();
+	int nid = pool_find_far_node(test);
+
+	backing = pool_get(ctx, 4);
+	KUNIT_ASSERT_EQ(test, page_to_nid(sg_page(backing->base.sgt.sgl)), home);
+
+	/* Freed by a task on the other node, which does not get it */
+	set_cpus_allowed_ptr(current, cpumask_of_node(nid));
+	pool_put_clean(ctx, backing);
+	KUNIT_EXPECT_PTR_NE(test, pool_get(ctx, 4), backing);
+
+	set_cpus_allowed_ptr(current, cpumask_of_node(home));
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
+}
+
+/* Some of the memory would be far away from any task that gets the backing */
+static void pool_keeps_no_backing_of_two_nodes(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing;
+	struct sg_table *sgt;
+	int nid = pool_find_far_node(test);
+
+	ctx->mock.last_nid = nid;
+	backing = pool_get(ctx, 4);
+	sgt = &backing->base.sgt;
+	KUNIT_ASSERT_NE(test, page_to_nid(sg_page(sgt->sgl)), nid);
+	KUNIT_ASSERT_EQ(test, page_to_nid(sg_page(sg_last(sgt->sgl, sgt->orig_nents))),
+			nid);
+
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4);
+}
+
 /* The shrinker of one node neither counts nor frees memory of another */
 static void pool_shrink_spares_other_nodes(struct kunit *test)
 {
@@ -111,6 +151,8 @@ static void pool_of_one_node_serves_all_nodes(struct kunit *test)
 
 const struct kunit_case pool_node_cases[] = {
 	KUNIT_CASE(pool_hit_needs_own_node),
+	KUNIT_CASE(pool_keeps_backing_for_node_of_its_memory),
+	KUNIT_CASE(pool_keeps_no_backing_of_two_nodes),
 	KUNIT_CASE(pool_shrink_spares_other_nodes),
 	KUNIT_CASE(pool_of_one_node_serves_all_nodes),
 	{}

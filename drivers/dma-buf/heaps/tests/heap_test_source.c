@@ -12,6 +12,7 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/numa.h>
 #include <linux/pfn.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
@@ -50,7 +51,8 @@ static unsigned int mock_count_chunks(unsigned int pages)
 	return count;
 }
 
-static int mock_alloc_pages(struct sg_table *sgt, unsigned int pages)
+static int mock_alloc_pages(struct sg_table *sgt, unsigned int pages,
+			    int last_nid)
 {
 	struct scatterlist *sg;
 	int i, ret;
@@ -61,9 +63,11 @@ static int mock_alloc_pages(struct sg_table *sgt, unsigned int pages)
 
 	for_each_sgtable_sg(sgt, sg, i) {
 		unsigned int order = mock_chunk_order(pages);
+		int nid = sg_is_last(sg) ? last_nid : NUMA_NO_NODE;
 		struct page *page;
 
-		page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
+		page = alloc_pages_node(nid, GFP_KERNEL | __GFP_COMP | __GFP_ZERO,
+					order);
 		if (!page) {
 			heap_test_free_pages(sgt);
 			return -ENOMEM;
@@ -105,7 +109,7 @@ static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source
 	if (!backing)
 		return ERR_PTR(-ENOMEM);
 
-	ret = mock_alloc_pages(&backing->base.sgt, PHYS_PFN(size));
+	ret = mock_alloc_pages(&backing->base.sgt, PHYS_PFN(size), mock->last_nid);
 	if (ret) {
 		kfree(backing);
 		return ERR_PTR(ret);
@@ -357,6 +361,7 @@ void mock_source_init(struct mock_source *mock)
 	spin_lock_init(&mock->lock);
 	INIT_LIST_HEAD(&mock->live);
 	INIT_LIST_HEAD(&mock->gone);
+	mock->last_nid = NUMA_NO_NODE;
 }
 
 /* The counters, while others may be at work */

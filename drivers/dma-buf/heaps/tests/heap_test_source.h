@@ -93,6 +93,8 @@ struct mock_counts {
  * @payer_held: somebody does
  * @hold_free: have those wait who give back, before they are heard
  * @free_held: somebody does
+ * @last_nid: node of the last chunk of each new backing, NUMA_NO_NODE if it need not
+ *	      be another one than that of the rest
  * @lock: protects all that follows
  * @ret: errno to fail with
  * @fail_at: which call, counted from 1, is to fail with -ENOMEM
@@ -113,6 +115,7 @@ struct mock_source {
 	bool payer_held;
 	bool hold_free;
 	bool free_held;
+	int last_nid;
 
 	spinlock_t lock;	/* see above */
 	int ret;
