@@ -104,6 +104,7 @@ machine()
 		;;
 	debug-all)
 		overlays=(probe)
+		movers
 		nodes 1G 1G
 		APPEND="cma=64M kunit.enable=0"
 		;;
