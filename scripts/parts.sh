@@ -109,9 +109,10 @@ machine()
 		APPEND="cma=64M kunit.enable=0"
 		;;
 	# Part debug has run the KUnit suites of that kernel
-	debug-cma)
+	debug-cma | debug-cma-all)
 		overlays=(probe cma carveout bad)
 		dirty_regions
+		movers
 		APPEND="cma_heap.chunk_kib=64 kunit.enable=0"
 		;;
 	debug-swiotlb)
@@ -140,6 +141,7 @@ machine()
 	board-autoload)
 		MODULES=coldplug overlays=(cma carveout bad)
 		dirty_regions
+		movers
 		;;
 	board-unloaded)
 		MODULES=bare overlays=(carveout)
