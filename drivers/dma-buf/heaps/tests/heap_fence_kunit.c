@@ -113,14 +113,13 @@ static int fence_test_init(struct kunit *test)
 	return kunit_add_action_or_reset(test, fence_test_exit, ctx);
 }
 
-/* With room for one more */
 static void add_fence(struct fence_test *ctx, struct dma_fence *fence,
 		      enum dma_resv_usage usage)
 {
 	struct dma_resv *resv = ctx->cache->dmabuf->resv;
 
 	dma_resv_lock(resv, NULL);
-	KUNIT_EXPECT_EQ(ctx->cache->test, dma_resv_reserve_fences(resv, 2), 0);
+	KUNIT_EXPECT_EQ(ctx->cache->test, dma_resv_reserve_fences(resv, 1), 0);
 	dma_resv_add_fence(resv, fence, usage);
 	dma_resv_unlock(resv);
 }
@@ -248,9 +247,8 @@ static void fence_probe_sync(void *data, unsigned long ino, bool begin,
 	ctx->late = false;
 	if (!dma_resv_trylock(resv))
 		return;
-	/* There is room: add_fence() has made some */
-	if (!dma_resv_reserve_fences(resv, 1))
-		dma_resv_add_fence(resv, &ctx->fence, DMA_RESV_USAGE_WRITE);
+	/* It takes the place of one that is done: there is no room for another */
+	dma_resv_add_fence(resv, &ctx->fence, DMA_RESV_USAGE_WRITE);
 	dma_resv_unlock(resv);
 }
 
