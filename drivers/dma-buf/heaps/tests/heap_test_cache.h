@@ -59,6 +59,11 @@ struct heap_cache_step {
 	size_t len;
 };
 
+static inline bool step_is_access(const struct heap_cache_step *step)
+{
+	return step->op == HEAP_CACHE_BEGIN || step->op == HEAP_CACHE_END;
+}
+
 /* Users by kind: their first one, how many they are */
 #define HEAP_CACHE_NONCOHERENT	0
 #define HEAP_CACHE_COHERENT	8

@@ -25,7 +25,7 @@ struct task_struct;
 #define HEAP_TEST_IS_SLOW	(IS_ENABLED(CONFIG_KCSAN) || \
 				 IS_ENABLED(CONFIG_KASAN) || \
 				 IS_ENABLED(CONFIG_PROVE_LOCKING))
-#define HEAP_TEST_ROUNDS(n)	(HEAP_TEST_IS_SLOW ? (n) / 5 : (n))
+#define HEAP_TEST_ROUNDS(n)	((n) / (HEAP_TEST_IS_SLOW ? 5 : 1))
 
 /* Like kunit_skip(), but see the parameter "need"; words in heap_test_skip.c */
 void heap_test_skip(struct kunit *test, const char *word, const char *reason);
