@@ -175,7 +175,7 @@ static size_t dma_heap_max_segment(struct device *dev)
 {
 	size_t max = min_not_zero(dma_max_mapping_size(dev), SIZE_MAX);
 
-	/* What nobody has set is no limit */
+	/* A length that no driver has set is no limit */
 	if (dev->dma_parms)
 		max = min_not_zero(max,
 				   (size_t)dev->dma_parms->max_segment_size);
