@@ -53,7 +53,7 @@ build()
 	mkdir -p "$dir"
 	configure "$dir" "$2"
 	kmake "$dir" -s KCFLAGS=-Werror drivers/dma-buf/ kernel/dma/
-	# What a module of ours wants and nobody would give it
+	# No module of ours may need a symbol that modules are not given
 	! find "$dir/drivers/dma-buf" \( -path '*/heaps/*.o' \) -exec "${CROSS}nm" -u {} + |
 		grep -wE "U ($FORBIDDEN)"
 }

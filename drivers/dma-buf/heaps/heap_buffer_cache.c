@@ -358,8 +358,8 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
  * @len: bytes, at least one and none past the end
  *
  * The &dma_buf_ops.begin_cpu_access_partial of heaps. A write needs what devices
- * wrote as much as a read does: it may fill a part of a cache line only. What
- * they are still at is waited for: it comes to memory, or to a copy, until then.
+ * wrote as much as a read does: it may fill a part of a cache line only. The
+ * access waits for fences first: until then devices write to memory, or to a copy.
  *
  * Context: Process context without the reservation lock, may sleep.
  *

@@ -694,7 +694,7 @@ static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 0);
 }
 
-/* Whatever the ceiling is, there is a limit for each buffer */
+/* Each buffer has a limit, too, however high the ceiling is */
 static void dma_heap_test_charge_larger_than_max_alloc_fails(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);

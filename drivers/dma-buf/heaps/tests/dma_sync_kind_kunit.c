@@ -67,7 +67,7 @@ static int kind_test_init(struct kunit *test)
 	return 0;
 }
 
-/* What it is where the device sees the memory itself */
+/* The kind for a device that sees the memory itself */
 static enum dma_sync_kind kind_of_memory(struct device *dev)
 {
 	if (dev_is_dma_coherent(dev))

@@ -215,7 +215,7 @@ static void send_signal(void)
 	send_sig(SIGUSR1, current, 1);
 }
 
-/* What the next access has to do is still all there */
+/* The next access still has all of the work to do */
 static void interrupted_wait_changes_nothing(struct kunit *test)
 {
 	const struct access_case *access = test->param_value;

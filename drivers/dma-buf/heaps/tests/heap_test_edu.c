@@ -3,8 +3,8 @@
  * Devices of the test importer that really move bytes: QEMU's "edu" on PCI
  *
  * It has a page of memory of its own, to which and from which it copies by DMA at
- * the addresses that it is told. What it is to write goes there from a page of the
- * kernel's, and what it has read goes back to that page.
+ * the addresses that it is told. To write, it fetches bytes from a page of the
+ * kernel's first; bytes that it has read it stores back in that page.
  */
 
 #include <linux/completion.h>

@@ -95,7 +95,7 @@ int importer_import(struct importer_session *session, const u64 *args)
 	return 0;
 }
 
-/* What is at an address of the device: the buffer, or a copy */
+/* An address of the device leads to the buffer, or to a copy */
 static phys_addr_t device_sees(struct device *dev, struct scatterlist *sg)
 {
 	dma_addr_t addr = sg_dma_address(sg);

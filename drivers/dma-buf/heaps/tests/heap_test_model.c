@@ -240,7 +240,7 @@ u64 model_lines_may_write(struct model *m, unsigned int writer)
 	if (!user_writes(m, writer) ||
 	    (bouncing_writes(m) && !model_is_bouncing(writer)))
 		return 0;
-	/* What the kernel may have written overwrites the copy in the end */
+	/* The end of a kernel mapping overwrites the copy */
 	if (model_is_bouncing(writer) && m->cache->vmapped)
 		return 0;
 

@@ -45,7 +45,7 @@ static const struct user_kind {
 	{ 'b', HEAP_CACHE_BOUNCING, HEAP_CACHE_USERS },
 };
 
-/* Who reads and writes, in the sense of the CPU and in that of a device */
+/* Directions of an access, in the sense of the CPU and in that of a device */
 static const struct {
 	const char *name;
 	enum dma_data_direction cpu;
@@ -220,7 +220,7 @@ void heap_cache_print(struct heap_cache *cache,
 }
 EXPORT_SYMBOL_NS_GPL(heap_cache_print, EXPORTED_FOR_KUNIT_TESTING);
 
-/* What the last step gave: "write back all, to b 1..2" */
+/* Print the events of the last step: "write back all, to b 1..2" */
 void heap_cache_print_events(struct heap_cache *cache, char *text, size_t size)
 {
 	unsigned int i;

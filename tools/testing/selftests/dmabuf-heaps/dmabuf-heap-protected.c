@@ -230,7 +230,7 @@ PROTECTED_TEST(device_that_moves_bytes_reads_what_it_wrote)
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		EXPECT_EQ(-1, importer_reads(self->importer, places[i], 2048, i));
 
-	/* What it has read last is still in the device */
+	/* The device still has the bytes that it has read last */
 	heap_fd = heap_open("system", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, heap_fd);
 	copy = heap_alloc(heap_fd, KIB(4));
