@@ -133,7 +133,8 @@ class Terminal:
             finally:
                 os._exit(127)
         os.close(report)
-        self.pid = int(os.read(self.reports, 64).split()[0])
+        self.pid = None
+        self.wait(lambda: self.pid)
 
     def lead_session(self):
         os.setsid()
@@ -193,7 +194,7 @@ class Terminal:
         self.screen.lenient = False
         return begun(5)
 
-    def wait(self, done, seconds=20):
+    def wait(self, done, seconds=60):
         """Take the output until done() or the time is over."""
         end = time.monotonic() + seconds
         while not done():
@@ -216,7 +217,9 @@ class Terminal:
             if not reports:
                 break
             for report in reports:
-                if report == b'S':
+                if self.pid is None:
+                    self.pid = int(report)
+                elif report == b'S':
                     self.stopped = True
                 else:
                     self.status = int(report)
