@@ -13,13 +13,19 @@
 #define HOSTILE_CHILDREN	4
 #define HOSTILE_FORKS		12
 
-/* Hostile processes reach these counts before the kill, and others the last one */
+#define HOSTILE_LIMIT		MIB(96)
+/* The largest of their buffers that there is room for */
+#define HOSTILE_LARGEST		MIB(16)
+
+/*
+ * Hostile processes reach these counts before the kill, and others the last one. They
+ * keep their buffers: with fewer than these, the limit is not reached.
+ */
 #define HOSTILE_FAILURES	200
-#define HOSTILE_BUFFERS		50
+#define HOSTILE_BUFFERS		(HOSTILE_LIMIT / HOSTILE_LARGEST / 2)
 #define OTHERS_LIVED		10
 #define OTHERS_MEMORY		MIB(16)
 
-#define HOSTILE_LIMIT		MIB(96)
 #define HOSTILE_GROUP		1234
 #define NOBODY			65534
 
