@@ -15,6 +15,7 @@
 #include "heap_account.h"
 #include "heap_all.h"
 #include "heap_faults.h"
+#include "heap_loop.h"
 
 ACCOUNT_TEST(counted_from_allocation_to_close)
 {
@@ -259,57 +260,30 @@ ACCOUNT_TEST(no_memory_is_counted)
 
 #define KILLS	60
 
-/* Allocates until it is killed */
-static void be_killed(int heap_fd, size_t len, atomic_int *allocating)
-{
-	int fd;
-
-	for (;;) {
-		*allocating = 1;
-		fd = heap_alloc(heap_fd, len);
-		*allocating = 0;
-		if (fd < 0)
-			_exit(1);
-		close(fd);
-	}
-}
-
 /*
- * Whoever is killed while it allocates counts once, unless the kernel was done
+ * A process that is killed while it allocates counts once, unless the kernel was done
  * with that before it looked.
  */
 ACCOUNT_TEST(killed_while_allocating_counts_once)
 {
-	const size_t len = MIB(64);
-	int i, hit = 0;
-	atomic_int *allocating;
-	pid_t child;
+	struct loop_buffer buffer = { self->fd, MIB(64) };
+	struct loop loop = { };
+	long long before;
+	int i;
 
-	if (heap_fitting(variant->name, len, 4) < len)
+	if (heap_fitting(variant->name, buffer.len, 4) < buffer.len)
 		SKIP(return, "%s has no buffers that take long", variant->name);
-	allocating = mmap(NULL, page_size(), READ_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, allocating);
 	if (self->max_kib >= 0)
 		ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
 	for (i = 0; i < KILLS && FAILED(KILLED) < 3; i++) {
-		*allocating = 0;
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child)
-			be_killed(self->fd, len, allocating);
-		while (!*allocating)
-			usleep(100);
-		usleep(500 * (i % 10));
-		EXPECT_EQ(-SIGKILL, child_kill(child));
-		hit += *allocating;
+		before = FAILED(KILLED);
+		ASSERT_EQ(0, loop_start(&loop, loop_alloc_and_close, &buffer));
+		EXPECT_EQ(-SIGKILL, loop_kill(&loop));
+		EXPECT_GE(before + 1, FAILED(KILLED));
 		EXPECT_IN_USE(0, 0);
 	}
-	EXPECT_GE(hit, FAILED(KILLED));
-	EXPECT_LE(1, FAILED(KILLED))
-		TH_LOG("%d of %d killed while they allocated", hit, i);
+	EXPECT_LE(1, FAILED(KILLED));
 	EXPECT_FAILED(0, 0, 0, 0, FAILED(KILLED));
-	munmap(allocating, page_size());
 }
 
 #define COUNTERS	4

@@ -240,26 +240,10 @@ CMA_TEST(buffers_are_zeroed)
 
 #define KILLS	16
 
-struct allocator {
-	int heap_fd;
-	size_t len;
-};
-
-static bool allocate_and_free(void *data)
-{
-	const struct allocator *allocator = data;
-	int fd = heap_alloc(allocator->heap_fd, allocator->len);
-
-	if (fd < 0)
-		return false;
-
-	return !close(fd);
-}
-
 /* Without a pool, so that each allocation is long; every time it is elsewhere */
 CMA_TEST(killed_allocator_gives_all_back)
 {
-	struct allocator allocator = {
+	struct loop_buffer buffer = {
 		.heap_fd = self->fd,
 		.len = bytes(self->pages - self->others) / 2,
 	};
@@ -268,13 +252,13 @@ CMA_TEST(killed_allocator_gives_all_back)
 
 	ASSERT_EQ(0, pool_set(variant->name.heap, "max_kib", 0));
 	for (i = 0; i < KILLS; i++) {
-		ASSERT_EQ(0, loop_start(&loop, allocate_and_free, &allocator));
+		ASSERT_EQ(0, loop_start(&loop, loop_alloc_and_close, &buffer));
 		EXPECT_EQ(-SIGKILL, loop_kill(&loop));
 		EXPECT_EQ(self->others, area_get(variant->name.area, "used"));
 	}
-	fd = heap_alloc(self->fd, allocator.len);
+	fd = heap_alloc(self->fd, buffer.len);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-1, buf_find_nonzero(fd, allocator.len));
+	EXPECT_EQ(-1, buf_find_nonzero(fd, buffer.len));
 	EXPECT_EQ(0, close(fd));
 }
 

@@ -394,7 +394,7 @@ POOL_TEST(wrong_values_are_refused)
 #define KILL_ROUNDS	8
 
 /* Mixes sizes and keeps some, so that the end comes in the middle of it all */
-static void allocate_until_killed(int heap_fd, __u64 state)
+static void allocate_until_killed(int heap_fd, __u64 state, atomic_int *allocated)
 {
 	static const size_t lens[] = { KIB(4), KIB(64), MIB(1), MIB(32) };
 	int fds[4] = { }, i;
@@ -405,29 +405,39 @@ static void allocate_until_killed(int heap_fd, __u64 state)
 		fds[i] = heap_alloc(heap_fd, lens[pseudo_random(&state) % 4]);
 		if (fds[i] < 0)
 			_exit(1);
+		++*allocated;
 	}
 }
 
-/* With the pool, and without, where zeroing 32 MiB is what takes the time */
+/*
+ * With the pool, and without, where zeroing 32 MiB is what takes the time; later in
+ * each round, and one after another
+ */
 POOL_TEST(killed_processes_give_all_back)
 {
+	atomic_int *allocated;
 	pid_t children[KILLED];
-	int round, i;
+	int round, i, goal;
 
+	allocated = mmap(NULL, page_size(), READ_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, allocated);
 	for (round = 0; round < KILL_ROUNDS; round++) {
 		ASSERT_EQ(0, pool_set(variant->name, "max_kib",
 				      round % 2 ? 0 : 256 << 10));
+		*allocated = 0;
 		for (i = 0; i < KILLED; i++) {
 			children[i] = fork();
 			ASSERT_LE(0, children[i]);
 			if (!children[i])
 				allocate_until_killed(self->fd,
-						      round * KILLED + i);
+						      round * KILLED + i,
+						      allocated);
 		}
-		usleep(20000 + round * 13000);
 		for (i = 0; i < KILLED; i++) {
+			goal = KILLED * (2 + round) + i * round / 2;
+			EXPECT_TRUE(WAIT_FOR(*allocated >= goal));
 			EXPECT_EQ(0, kill(children[i], SIGKILL));
-			usleep(round * 700);
 		}
 		/* Less than that if an allocation failed before */
 		for (i = 0; i < KILLED; i++)
@@ -436,6 +446,7 @@ POOL_TEST(killed_processes_give_all_back)
 		EXPECT_EQ(self->reclaimable + pool_pages(variant->name),
 			  vm_counter("nr_kernel_misc_reclaimable"));
 	}
+	EXPECT_EQ(0, munmap(allocated, page_size()));
 	EXPECT_LT(0, COUNTED(hits) + COUNTED(dirty_hits));
 }
 

@@ -16,6 +16,7 @@
 #include "heap_faults.h"
 #include "heap_fixture.h"
 #include "heap_list.h"
+#include "heap_loop.h"
 #include "heap_regions.h"
 
 #define TRACEFS		"/sys/kernel/tracing"
@@ -210,12 +211,6 @@ TRACE_TEST(alloc_and_free_are_one_event_each)
 	EXPECT_EQ(count, traced("dma_heap_alloc_fail: heap=%s size=%zu reason=%s", \
 				variant->name, (size_t)(size), reason))
 
-static void allocate_until_killed(int heap_fd)
-{
-	for (;;)
-		close(heap_alloc(heap_fd, MIB(64)));
-}
-
 /* A page too much */
 TRACE_TEST(too_large_is_one_event)
 {
@@ -289,7 +284,8 @@ TRACE_TEST(lack_of_memory_is_one_event)
 TRACE_TEST(kill_is_one_event)
 {
 	long long killed = heap_attr(variant->name, "failures/killed");
-	pid_t child;
+	struct loop_buffer buffer = { self->fd, MIB(64) };
+	struct loop loop = { };
 	int i;
 
 	if (heap_largest(variant->name) < (long long)MIB(256))
@@ -297,12 +293,8 @@ TRACE_TEST(kill_is_one_event)
 	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
 	for (i = 0; i < KILLS; i++) {
 		trace_clear();
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child)
-			allocate_until_killed(self->fd);
-		usleep(5000 + i * 500);
-		EXPECT_EQ(-SIGKILL, child_kill(child));
+		ASSERT_EQ(0, loop_start(&loop, loop_alloc_and_close, &buffer));
+		EXPECT_EQ(-SIGKILL, loop_kill(&loop));
 		if (heap_attr(variant->name, "failures/killed") > killed)
 			break;
 	}

@@ -65,3 +65,11 @@ int loop_kill(struct loop *loop)
 
 	return goes_on ? ret : -EAGAIN;
 }
+
+bool loop_alloc_and_close(void *data)
+{
+	const struct loop_buffer *buffer = data;
+	int fd = heap_alloc(buffer->heap_fd, buffer->len);
+
+	return fd >= 0 && !close(fd);
+}

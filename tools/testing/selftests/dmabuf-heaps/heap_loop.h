@@ -20,4 +20,12 @@ unsigned int loop_rounds(const struct loop *loop);
 bool loop_goes_on(struct loop *loop);
 int loop_kill(struct loop *loop);
 
+/* A round: a buffer comes and goes */
+struct loop_buffer {
+	int heap_fd;
+	size_t len;
+};
+
+bool loop_alloc_and_close(void *data);
+
 #endif /* HEAP_LOOP_H */

@@ -23,7 +23,7 @@ int child_kill(pid_t child);
 
 long long now_ms(void);
 
-#define WAIT_MS		20000
+#define WAIT_MS		60000
 
 /* Waits until @cond holds, but not for ever; whether it does */
 #define WAIT_FOR(cond) ({					\
