@@ -219,6 +219,49 @@ static bool pump(int fd, char *last)
 	return true;
 }
 
+/* A comment for each line of a file; the first is led by @title */
+static void tell_file(const char *title, const char *path)
+{
+	char line[256];
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		dprintf(log_fd, "#   %s%s\n", title, line);
+		title = "  ";
+	}
+	if (f)
+		fclose(f);
+}
+
+/* Where each process and each thread of the kernel is that has work */
+static void tell_stacks(void)
+{
+	char path[300], state;
+	glob_t found;
+	int parent;
+
+	if (glob("/proc/[0-9]*", 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/stat", found.gl_pathv[i]);
+		f = fopen(path, "re");
+		if (!f || fscanf(f, "%*d (%*[^)]) %c %d", &state, &parent) != 2)
+			state = 'X';
+		if (f)
+			fclose(f);
+		/* The parent of the kernel's threads is kthreadd */
+		if (strchr(parent == 2 ? "XZIS" : "XZ", state))
+			continue;
+		tell_file("", path);
+		snprintf(path, sizeof(path), "%s/stack", found.gl_pathv[i]);
+		tell_file("  ", path);
+	}
+	globfree(&found);
+}
+
 /*
  * Wait for the end of @pid, at most @limit seconds, and forward its output.
  * Whatever a step started dies with it.
@@ -248,6 +291,12 @@ static int follow(pid_t pid, int out, int limit)
 		if (fds[1].revents && !pump(out, &last))
 			fds[1].fd = -1;
 	}
+	if (timed_out) {
+		dprintf(log_fd, "%s# stopped after %d s\n", last == '\n' ? "" : "\n",
+			limit);
+		last = '\n';
+		tell_stacks();
+	}
 	kill(-1, SIGKILL);
 	while (fds[1].fd >= 0 && poll(&fds[1], 1, 5000) > 0)
 		if (!pump(out, &last))
@@ -255,10 +304,8 @@ static int follow(pid_t pid, int out, int limit)
 	if (last != '\n')
 		dprintf(log_fd, "\n");
 	close(pidfd);
-	if (timed_out) {
-		dprintf(log_fd, "# stopped after %d s\n", limit);
+	if (timed_out)
 		return TIMED_OUT;
-	}
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

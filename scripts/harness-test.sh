@@ -85,6 +85,10 @@ report()
 	finds "a number that is missing" "came as number" '/^ok 2 heap/d'
 	finds "a step that did not end" "did not end" '/exit kernel/,$d'
 	finds "a step that did not begin" "did not end" '/step kernel/,$d'
+	stopped='# stopped after 9 s\n#   7 (prog) D 1 1\n#     [<0>] io_schedule+0x1'
+	finds "where a step was when its time was up" "stopped after 9 s in heap.cached.opens" \
+		"s/^ok 2 heap/#  RUN           heap.cached.opens ...\n&/; s/^## exit prog 0/$stopped\n## exit prog 124/"
+	finds "what held up a step" "prog: prog (D): io_schedule" "s/^## exit prog 0/$stopped\n## exit prog 124/"
 	finds "a step that failed for no result" "exit status 1 of prog" 's/exit prog 0/exit prog 1/'
 	finds "a suite that failed though all in it is well" "though all in it are ok" 's/^ok 1 suite/not &/'
 	finds "a part that failed beside its results" "exit status 2 of boot" '$a ## status boot 2'

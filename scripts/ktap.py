@@ -24,6 +24,11 @@ DIRECTIVE = re.compile(r'(?:^|\s)# ?(SKIP|XFAIL|XPASS|TODO|TIMEOUT)\b ?(.*)$', r
 COMMENT = re.compile(r'(?:^|\s)# .*$')
 GUEST = re.compile(r'## (expect|step|exit|status|seconds) (\S+) ?(-?\d+)? ?([\d.]+)?')
 PREFIX = re.compile(r'# |    ')
+# What init prints of a step whose time is up: the processes and their stacks
+BEGUN = re.compile(r'(?:# )?#  RUN +(\S+) \.\.\.$')
+STOPPED = re.compile(r'# (stopped after \d+ s)$')
+PROCESS = re.compile(r'#   \d+ \((.*)\) (\w) ')
+FRAME = re.compile(r'#     \[<0>\] (\w+)')
 
 # What a directive makes of "ok" and of "not ok"; all else is a failure
 OUTCOME = {(False, None): 'passed', (False, 'SKIP'): 'skipped',
@@ -188,6 +193,8 @@ class Run:
         self.done = set()
         self.status = {}
         self.parser = None
+        self.begun = ''
+        self.stopped = []
         try:
             with open(path, errors='replace', encoding='utf-8') as lines:
                 for line in lines:
@@ -211,6 +218,7 @@ class Run:
         if not guest:
             self.parser = self.parser or Parser()
             self.parser.line(text)
+            self.stop(text)
             return
         kind, name, status, seconds = guest.groups()
         if kind == 'expect':
@@ -226,11 +234,24 @@ class Run:
         else:
             self.status[name] = int(status or 1)
 
+    def stop(self, text):
+        """Where a step was whose time is up"""
+        if begun := BEGUN.match(text):
+            self.begun = f' in {begun[1]}'
+        elif stopped := STOPPED.match(text):
+            self.stopped = [stopped[1] + self.begun]
+        elif self.stopped and (process := PROCESS.match(text)):
+            self.stopped.append(f'{process[1]} ({process[2]}):')
+        elif self.stopped and (frame := FRAME.match(text)):
+            self.stopped[-1] += f' {frame[1]}'
+
     def close(self, name, status=0, seconds=None):
         if not self.parser:
             return
         suites = self.parser.finish(self.open or self.name)
         suites[-1].seconds = seconds
+        suites[-1].messages += self.stopped
+        self.begun, self.stopped = '', []
         if status and not any(suite.failed for suite in suites):
             suites[-1].messages.append(f'exit status {status} of {name}')
         self.suites += suites
