@@ -76,6 +76,27 @@ splats()
 		grep -vF -f <(sed -n 's/^!//p' guest/splats) || :
 }
 
+# check NAME LOG COMMAND...: a line of KTAP; count and failed are the caller's
+check()
+{
+	local name=$1 log=$2 rc
+	shift 2
+
+	count=$((count + 1))
+	# Not in a condition, where errexit would be off
+	set +e
+	(set -e; "$@") </dev/null >"$log" 2>&1
+	rc=$?
+	set -e
+	if [ $rc = 0 ]; then
+		echo "ok $count $name"
+	else
+		echo "not ok $count $name"
+		head -n 40 "$log" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
 objects() { find "$1" -name '*.o' "${@:2}" 2>/dev/null | wc -l; }
 
 # One line of progress. A first build knows its total from the last one, or

@@ -196,25 +196,7 @@ long_tests()
 			print $2 ": " $1 " lines, more than " max }'
 }
 
-check()
-{
-	local name=$1 log="$LOG/lint-${1// /-}.log" rc
-	shift
-
-	count=$((count + 1))
-	# Not in a condition, where errexit would be off
-	set +e
-	(set -e; "$@") >"$log" 2>&1
-	rc=$?
-	set -e
-	if [ $rc = 0 ]; then
-		echo "ok $count $name"
-	else
-		echo "not ok $count $name"
-		head -n 40 "$log" | sed 's/^/# /'
-		failed=1
-	fi
-}
+look() { check "$1" "$LOG/lint-${1// /-}.log" "${@:2}"; }
 
 x86=()
 # Blocks are there as well, and the compiler is where we are
@@ -222,21 +204,21 @@ x86=()
 
 echo "TAP version 13"
 echo "1..$((14 + ${#x86[@]}))"
-check "checkpatch" silent checkpatch
+look "checkpatch" silent checkpatch
 echo "# checkpatch: $(wc -l <"$LOG/checkpatch.new") files are clean," \
 	"$(wc -l <"$LOG/checkpatch.known") are as they were when they were clean"
-check "kernel-doc" silent kernel_doc
-check "include rules" include_rules
-check "licence lines" silent spdx
-check "bindings" scripts/bindings.sh
-check "gcc" warnings gcc
-check "sparse" run_sparse
-check "clang" warnings clang LLVM=1 CROSS_COMPILE= "CC=${CCACHE}clang"
-check "gcc 32 bit" warnings arm ARCH=arm "CROSS_COMPILE=${CCACHE}arm-linux-gnueabihf-"
-[ ${#x86[@]} = 0 ] || check "gcc x86-64" warnings x86 ARCH=x86_64 "CROSS_COMPILE=$CCACHE"
-check "shell syntax" bash -n scripts/*.sh .ci/run
-check "shellcheck" shell_check
-check "pyflakes" silent python_check
-check "yamllint" yaml_check
-check "length of tests" silent long_tests
+look "kernel-doc" silent kernel_doc
+look "include rules" include_rules
+look "licence lines" silent spdx
+look "bindings" scripts/bindings.sh
+look "gcc" warnings gcc
+look "sparse" run_sparse
+look "clang" warnings clang LLVM=1 CROSS_COMPILE= "CC=${CCACHE}clang"
+look "gcc 32 bit" warnings arm ARCH=arm "CROSS_COMPILE=${CCACHE}arm-linux-gnueabihf-"
+[ ${#x86[@]} = 0 ] || look "gcc x86-64" warnings x86 ARCH=x86_64 "CROSS_COMPILE=$CCACHE"
+look "shell syntax" bash -n scripts/*.sh .ci/run
+look "shellcheck" shell_check
+look "pyflakes" silent python_check
+look "yamllint" yaml_check
+look "length of tests" silent long_tests
 exit $failed
