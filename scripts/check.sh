@@ -132,7 +132,7 @@ for part in "$@"; do
 done
 start beside >"$LOG/beside.log" 2>&1
 worker=$pid
-[ ${#guests[@]} = 0 ] || renice -n 19 -g "$worker" >/dev/null
+[ ${#guests[@]} = 0 ] || renice -n 10 -g "$worker" >/dev/null
 
 waiting=("${guests[@]}") told=()
 while [ -n "$worker" ] || [ ${#waiting[@]} -gt 0 ] || [ ${#running[@]} -gt 0 ]; do
