@@ -205,13 +205,20 @@ static bool block_is(long block, const char *file, const char *expected)
 	       !strncmp(text, expected, strlen(expected));
 }
 
+/* The kernel goes on to take a block offline until a signal comes: this one is fatal */
+#define OFFLINE_SECONDS	60
+
 static int set_block(long block, const char *state)
 {
 	char path[96];
+	int ret;
 
 	snprintf(path, sizeof(path), BLOCKS "/memory%ld/state", block);
+	alarm(OFFLINE_SECONDS);
+	ret = file_write(path, state);
+	alarm(0);
 
-	return file_write(path, state);
+	return ret;
 }
 
 /*
