@@ -226,9 +226,9 @@ static long long device_access(struct importer_session *session, const u64 *args
 	u64 start = 0;
 	int i;
 
-	if (is_edu(dev))
-		return edu_access(dev, session->sgt, args[0], args[1], args[2],
-				  write);
+	if (is_mover(dev))
+		return mover_access(dev, session->sgt, args[0], args[1], args[2],
+				    write);
 
 	for_each_sgtable_dma_sg(session->sgt, sg, i) {
 		u64 from = max(args[0], start);
@@ -293,5 +293,5 @@ int importer_dcopy(struct importer_session *session, const u64 *args)
 	if (!session->sgt)
 		return -EINVAL;
 
-	return edu_copy(session->attachment->dev, session->sgt, args[0], args[1]);
+	return mover_copy(session->attachment->dev, session->sgt, args[0], args[1]);
 }

@@ -20,7 +20,8 @@
  * DEVICE is 64 or 32, which is the bits in the DMA mask of a device that is not
  * coherent, where there are such; 1, which is coherent; or 2, which works on
  * copies of all it maps, of 256 KiB each, where the kernel can make any. 3 and 4
- * really move bytes: they are QEMU's device "edu", where the machine has it.
+ * really move bytes: QEMU's device "edu", or a DMA engine that copies memory, where
+ * the machine has such devices.
  *
  * An open file can hold one buffer, so that a program can do something else in
  * between. All of it ends when the file is closed:
@@ -31,10 +32,10 @@
  * "dwrite OFFSET LEN SEED": let the device write the pattern of fill
  * "dread OFFSET LEN SEED": "offset N" of the first word the device sees that is
  *	not of that pattern
- * "dcopy OFFSET LEN": let an edu write what it has read last
+ * "dcopy OFFSET LEN": let one that moves bytes write what it has read last
  * "dlater OFFSET LEN SEED": like dwrite, but not before somebody waits for it
- * "untrusted DEVICE YES": have the next mappings of an edu made as for a device
- *	that could be malicious, or no longer
+ * "untrusted DEVICE YES": have the next mappings of an "edu" made as for a
+ *	device that could be malicious, or no longer
  * "hold", "release": have the kernel map it, and undo that
  * "unmap", "drop": undo what map and import did
  *
@@ -123,7 +124,7 @@ struct device *importer_device(u64 id)
 		if (device_ids[i] == id && devices[i])
 			return &devices[i]->dev;
 
-	return id >= DEVICE_EDU ? edu_device(id - DEVICE_EDU) : NULL;
+	return id >= DEVICE_MOVER ? mover_device(id - DEVICE_MOVER) : NULL;
 }
 
 /* As in heap_helpers.c of the selftests */
@@ -141,7 +142,7 @@ static int importer_untrusted(struct importer_session *session, const u64 *args)
 {
 	struct device *dev = importer_device(args[0]);
 
-	return dev ? edu_set_untrusted(dev, args[1]) : -ENODEV;
+	return dev ? mover_set_untrusted(dev, args[1]) : -ENODEV;
 }
 
 static const struct {
@@ -362,6 +363,7 @@ static int __init importer_init(void)
 	ret = edu_register();
 	if (ret)
 		goto err_remove_devices;
+	engines_register();
 
 	importer_start_counting();
 	debugfs_file = debugfs_create_file(NAME, 0600, NULL, NULL,
@@ -379,6 +381,7 @@ static void __exit importer_exit(void)
 {
 	debugfs_remove(debugfs_file);
 	importer_stop_counting();
+	engines_unregister();
 	edu_unregister();
 	remove_devices();
 }

@@ -45,12 +45,12 @@ __printf(2, 3) void answer_add(struct answer *answer, const char *fmt, ...);
 #define DEVICE_COHERENT	1
 #define DEVICE_BOUNCES	2
 
-/* And from this one on, EDU_MAX that move bytes */
-#define DEVICE_EDU	3
-#define EDU_MAX		2
+/* And from this one on, MOVER_MAX that move bytes */
+#define DEVICE_MOVER	3
+#define MOVER_MAX	2
 
 /* The most that one copies at a time */
-#define EDU_TRANSFER	2048
+#define MOVER_TRANSFER	2048
 
 struct device *importer_device(u64 id);
 u64 importer_pattern(size_t offset, u32 seed);
@@ -97,16 +97,18 @@ int importer_dcopy(struct importer_session *session, const u64 *args);
 int importer_dlater(struct importer_session *session, const u64 *args);
 void importer_end_late_write(struct importer_session *session);
 
+/* heap_test_mover.c */
+struct device *mover_device(unsigned int index);
+bool is_mover(struct device *dev);
+long long mover_access(struct device *dev, struct sg_table *sgt, u64 offset,
+		       u64 len, u32 seed, bool write);
+int mover_copy(struct device *dev, struct sg_table *sgt, u64 offset, u64 len);
+int mover_set_untrusted(struct device *dev, bool untrusted);
+
 /* heap_test_edu.c */
 #ifdef CONFIG_PCI
 int edu_register(void);
 void edu_unregister(void);
-struct device *edu_device(unsigned int index);
-bool is_edu(struct device *dev);
-long long edu_access(struct device *dev, struct sg_table *sgt, u64 offset,
-		     u64 len, u32 seed, bool write);
-int edu_copy(struct device *dev, struct sg_table *sgt, u64 offset, u64 len);
-int edu_set_untrusted(struct device *dev, bool untrusted);
 #else
 static inline int edu_register(void)
 {
@@ -116,32 +118,19 @@ static inline int edu_register(void)
 static inline void edu_unregister(void)
 {
 }
+#endif
 
-static inline struct device *edu_device(unsigned int index)
+/* heap_test_dmaengine.c */
+#ifdef CONFIG_DMA_ENGINE
+void engines_register(void);
+void engines_unregister(void);
+#else
+static inline void engines_register(void)
 {
-	return NULL;
 }
 
-static inline bool is_edu(struct device *dev)
+static inline void engines_unregister(void)
 {
-	return false;
-}
-
-static inline long long edu_access(struct device *dev, struct sg_table *sgt,
-				   u64 offset, u64 len, u32 seed, bool write)
-{
-	return 0;
-}
-
-static inline int edu_copy(struct device *dev, struct sg_table *sgt, u64 offset,
-			   u64 len)
-{
-	return -ENODEV;
-}
-
-static inline int edu_set_untrusted(struct device *dev, bool untrusted)
-{
-	return -ENODEV;
 }
 #endif
 

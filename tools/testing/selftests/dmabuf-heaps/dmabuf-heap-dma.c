@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers and a device that really moves bytes, QEMU's "edu": by whatever is
- * between it and memory, an IOMMU or copies, it reads what the CPU wrote, and the
- * CPU reads what it wrote. It moves 2 KiB in 100 ms: only some places are looked
- * at.
+ * Buffers and a device that really moves bytes, QEMU's "edu" or a DMA engine: by
+ * whatever is between it and memory, an IOMMU or copies, it reads what the CPU
+ * wrote, and the CPU reads what it wrote. An edu moves 2 KiB in 100 ms: only some
+ * places are looked at.
  *
- * NEED in the environment names what must not be lacking: importer, edu,
- * translated (its IOMMU translates), copies (it gets copies of the buffers of the
- * heap "system").
+ * NEED in the environment names what must not be lacking: importer, mover,
+ * segments (it takes segments of 64 KiB), translated (its IOMMU translates), copies
+ * (it gets copies of the buffers of the heap "system").
  */
 
 #include "heap_fixture.h"
@@ -25,7 +25,7 @@
 #define MAX_PLACES	4
 
 /* A filled buffer that the CPU has mapped, and the device, which has not yet */
-FIXTURE(edu)
+FIXTURE(mover)
 {
 	int heap_fd;
 	int importer;
@@ -37,7 +37,7 @@ FIXTURE(edu)
 	bool refused;
 };
 
-FIXTURE_VARIANT(edu)
+FIXTURE_VARIANT(mover)
 {
 	char name[HEAP_NAME_SIZE];
 };
@@ -47,7 +47,7 @@ static size_t border_of_chunks(int importer, int fd)
 	struct buf_chunks chunks;
 	size_t border = 0;
 
-	if (buf_get_chunks(importer, fd, IMPORTER_EDU, &chunks))
+	if (buf_get_chunks(importer, fd, IMPORTER_MOVER, &chunks))
 		return 0;
 	if (chunks.count > 1)
 		border = chunks.chunk[0].pages * page_size();
@@ -56,7 +56,7 @@ static size_t border_of_chunks(int importer, int fd)
 	return border;
 }
 
-static void choose_places(struct _test_data_edu *self)
+static void choose_places(struct _test_data_mover *self)
 {
 	static __u64 random = SEED;
 	size_t border = border_of_chunks(self->importer, self->fd);
@@ -76,7 +76,7 @@ static bool is_uncached(const char *heap)
 	return strstr(heap, "uncached");
 }
 
-FIXTURE_SETUP(edu)
+FIXTURE_SETUP(mover)
 {
 	int bounces, ret;
 
@@ -88,12 +88,12 @@ FIXTURE_SETUP(edu)
 	self->left = heap_left(variant->name);
 	self->fd = buf_filled(self->heap_fd, BUF_LEN, SEED);
 	ASSERT_LE(0, self->fd);
-	if (!importer_has(self->importer, self->fd, IMPORTER_EDU))
-		SKIP_UNLESS_NEEDED(return, "edu", "no device that moves bytes");
+	if (!importer_has(self->importer, self->fd, IMPORTER_MOVER))
+		SKIP_UNLESS_NEEDED(return, "mover", "no device that moves bytes");
 	self->map = buf_map(self->fd, BUF_LEN, READ_WRITE);
 	ASSERT_NE(MAP_FAILED, self->map);
 
-	ret = importer_map(self->importer, self->fd, IMPORTER_EDU, DEVICE_READS);
+	ret = importer_map(self->importer, self->fd, IMPORTER_MOVER, DEVICE_READS);
 	if (is_uncached(variant->name) && ret == -EIO) {
 		self->refused = true;
 		return;
@@ -108,7 +108,7 @@ FIXTURE_SETUP(edu)
 	choose_places(self);
 }
 
-FIXTURE_TEARDOWN(edu)
+FIXTURE_TEARDOWN(mover)
 {
 	EXPECT_EQ(0, munmap(self->map, BUF_LEN));
 	EXPECT_EQ(0, close(self->fd));
@@ -117,36 +117,36 @@ FIXTURE_TEARDOWN(edu)
 	close(self->heap_fd);
 }
 
-#define EDU_TEST(name)	TEST_F_TIMEOUT(edu, name, HEAP_TEST_TIMEOUT)
+#define MOVER_TEST(name)	TEST_F_TIMEOUT(mover, name, HEAP_TEST_TIMEOUT)
 
 /* Why a device cannot have uncached memory where it gets copies */
 #define REFUSED		"uncached memory is not copied"
 
-static long long device_reads(struct _test_data_edu *self, int place, __u32 seed)
+static long long device_reads(struct _test_data_mover *self, int place, __u32 seed)
 {
 	return importer_reads(self->importer, self->places[place], PLACE_LEN,
 			      seed);
 }
 
-static int device_writes(struct _test_data_edu *self, int place, __u32 seed)
+static int device_writes(struct _test_data_mover *self, int place, __u32 seed)
 {
 	return importer_do(self->importer, "dwrite %zu %u %u",
 			   self->places[place], PLACE_LEN, seed);
 }
 
-static int sync_place(struct _test_data_edu *self, __u64 flags, int place)
+static int sync_place(struct _test_data_mover *self, __u64 flags, int place)
 {
 	return buf_sync_partial(self->fd, flags, self->places[place], PLACE_LEN);
 }
 
-static long long cpu_reads(struct _test_data_edu *self, int place, __u32 seed)
+static long long cpu_reads(struct _test_data_mover *self, int place, __u32 seed)
 {
 	return pattern_check(self->map + self->places[place],
 			     self->places[place], PLACE_LEN, seed);
 }
 
 /* The places as written and all the rest as it was, or where it is not */
-static long long cpu_reads_all(struct _test_data_edu *self, __u32 seed,
+static long long cpu_reads_all(struct _test_data_mover *self, __u32 seed,
 			       __u32 written)
 {
 	size_t at = 0;
@@ -166,13 +166,13 @@ static long long cpu_reads_all(struct _test_data_edu *self, __u32 seed,
 	return -1;
 }
 
-EDU_TEST(device_reads_what_the_cpu_wrote)
+MOVER_TEST(device_reads_what_the_cpu_wrote)
 {
 	int i;
 
 	if (self->refused)
 		SKIP(return, REFUSED);
-	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_EDU,
+	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_MOVER,
 				  DEVICE_READS));
 	for (i = 0; i < self->place_count; i++)
 		EXPECT_EQ(-1, device_reads(self, i, SEED));
@@ -194,11 +194,11 @@ EDU_TEST(device_reads_what_the_cpu_wrote)
 }
 
 static void check_device_writes(struct __test_metadata *_metadata,
-				struct _test_data_edu *self, int dir)
+				struct _test_data_mover *self, int dir)
 {
 	int i;
 
-	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_EDU, dir));
+	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_MOVER, dir));
 	for (i = 0; i < self->place_count; i++)
 		ASSERT_EQ(0, device_writes(self, i, SEED + 1));
 	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
@@ -218,14 +218,14 @@ static void check_device_writes(struct __test_metadata *_metadata,
 	EXPECT_EQ(-1, cpu_reads_all(self, SEED, SEED + 3));
 }
 
-EDU_TEST(cpu_reads_what_a_device_wrote_that_writes)
+MOVER_TEST(cpu_reads_what_a_device_wrote_that_writes)
 {
 	if (self->refused)
 		SKIP(return, REFUSED);
 	check_device_writes(_metadata, self, DEVICE_WRITES);
 }
 
-EDU_TEST(cpu_reads_what_a_device_wrote_that_does_both)
+MOVER_TEST(cpu_reads_what_a_device_wrote_that_does_both)
 {
 	if (self->refused)
 		SKIP(return, REFUSED);
@@ -233,11 +233,11 @@ EDU_TEST(cpu_reads_what_a_device_wrote_that_does_both)
 }
 
 /* Mapped once: the device reads, writes and reads */
-EDU_TEST(three_transfers_need_one_mapping)
+MOVER_TEST(three_transfers_need_one_mapping)
 {
 	if (self->refused)
 		SKIP(return, REFUSED);
-	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_EDU,
+	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_MOVER,
 				  DEVICE_READS_AND_WRITES));
 	EXPECT_EQ(-1, device_reads(self, 0, SEED));
 	ASSERT_EQ(0, device_writes(self, 1, SEED + 1));
@@ -254,7 +254,7 @@ EDU_TEST(three_transfers_need_one_mapping)
 }
 
 /* Two attachments of two devices; the second one comes when the first has written */
-EDU_TEST(late_device_reads_what_the_first_one_wrote)
+MOVER_TEST(late_device_reads_what_the_first_one_wrote)
 {
 	int late;
 
@@ -262,12 +262,12 @@ EDU_TEST(late_device_reads_what_the_first_one_wrote)
 		SKIP(return, REFUSED);
 	late = importer_open();
 	ASSERT_LE(0, late);
-	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_EDU,
+	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_MOVER,
 				  DEVICE_READS_AND_WRITES));
 	ASSERT_EQ(0, device_writes(self, 1, SEED + 1));
 	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
 	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
-	ASSERT_EQ(0, importer_map(late, self->fd, IMPORTER_EDU_2, DEVICE_READS));
+	ASSERT_EQ(0, importer_map(late, self->fd, IMPORTER_MOVER_2, DEVICE_READS));
 	EXPECT_EQ(-1, importer_reads(late, self->places[1], PLACE_LEN, SEED + 1));
 	EXPECT_EQ(-1, importer_reads(late, self->places[0], PLACE_LEN, SEED));
 	EXPECT_EQ(0, importer_unmap(late));
@@ -277,7 +277,7 @@ EDU_TEST(late_device_reads_what_the_first_one_wrote)
 }
 
 /* It has announced what it is going to write, and does so when that is waited for */
-EDU_TEST(access_waits_for_a_device_that_is_writing)
+MOVER_TEST(access_waits_for_a_device_that_is_writing)
 {
 	const __u64 read = DMA_BUF_SYNC_READ;
 	bool part;
@@ -287,7 +287,7 @@ EDU_TEST(access_waits_for_a_device_that_is_writing)
 		SKIP(return, REFUSED);
 	for (i = 0; i < 2; i++) {
 		part = i;
-		ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_EDU,
+		ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_MOVER,
 					  DEVICE_WRITES));
 		ASSERT_EQ(0, importer_do(self->importer, "dlater %zu %u %u",
 					 self->places[i], PLACE_LEN, SEED + 1));
@@ -305,21 +305,41 @@ EDU_TEST(access_waits_for_a_device_that_is_writing)
 }
 
 /* Pages as a whole need no copies, however malicious the device could be */
-EDU_TEST(untrusted_device_behind_an_iommu_gets_no_copies)
+MOVER_TEST(untrusted_device_behind_an_iommu_gets_no_copies)
 {
 	if (!is_needed("translated"))
 		SKIP(return, "no IOMMU that translates");
-	ASSERT_EQ(0, importer_do(self->importer, "untrusted %d 1", IMPORTER_EDU));
-	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_EDU,
+	ASSERT_EQ(0, importer_do(self->importer, "untrusted %d 1", IMPORTER_MOVER));
+	ASSERT_EQ(0, importer_map(self->importer, self->fd, IMPORTER_MOVER,
 				  DEVICE_READS));
 	EXPECT_EQ(0, importer_bounces(self->importer));
 	EXPECT_EQ(0, importer_unmap(self->importer));
 	check_device_writes(_metadata, self, DEVICE_WRITES);
-	EXPECT_EQ(0, importer_do(self->importer, "untrusted %d 0", IMPORTER_EDU));
+	EXPECT_EQ(0, importer_do(self->importer, "untrusted %d 0", IMPORTER_MOVER));
+}
+
+#define SEGMENT	KIB(64)
+
+MOVER_TEST(segments_are_no_longer_than_the_device_takes)
+{
+	struct buf_chunks chunks;
+
+	if (!is_needed("segments"))
+		SKIP(return, "device takes segments of any length");
+	if (self->refused)
+		SKIP(return, REFUSED);
+	ASSERT_EQ(0, buf_get_chunks(self->importer, self->fd, IMPORTER_64, &chunks));
+	EXPECT_LT(SEGMENT, chunks.longest);
+	buf_put_chunks(&chunks);
+	ASSERT_EQ(0, buf_get_chunks(self->importer, self->fd, IMPORTER_MOVER,
+				    &chunks));
+	EXPECT_GE(SEGMENT, chunks.longest);
+	EXPECT_LE((int)(BUF_LEN / SEGMENT), chunks.segments);
+	buf_put_chunks(&chunks);
 }
 
 /* Of a heap of lower memory, it depends */
-EDU_TEST(only_uncached_memory_is_refused_and_only_where_there_are_copies)
+MOVER_TEST(only_uncached_memory_is_refused_and_only_where_there_are_copies)
 {
 	bool refused = is_uncached(variant->name) && is_needed("copies");
 
@@ -331,7 +351,7 @@ EDU_TEST(only_uncached_memory_is_refused_and_only_where_there_are_copies)
 int main(int argc, char **argv)
 {
 	heap_tests_init();
-	heap_register(&_edu_fixture_object);
+	heap_register(&_mover_fixture_object);
 
 	return test_harness_run(argc, argv);
 }

@@ -6,7 +6,7 @@
  *
  * The secure world is heap_test_protector, which tells in debugfs what it was
  * asked to do. NEED in the environment names what must not be lacking: protector,
- * importer, counts, bounces, edu, fresh. The last tests lose some memory of a region
+ * importer, counts, bounces, mover, fresh. The last tests lose some memory of a region
  * called "torn" for good.
  */
 
@@ -218,11 +218,11 @@ PROTECTED_TEST(device_that_moves_bytes_reads_what_it_wrote)
 
 	fd = heap_alloc(self->fd, MIB(1));
 	ASSERT_LE(0, fd);
-	if (!importer_has(self->importer, fd, IMPORTER_EDU)) {
+	if (!importer_has(self->importer, fd, IMPORTER_MOVER)) {
 		close(fd);
-		SKIP_UNLESS_NEEDED(return, "edu", "no device that moves bytes");
+		SKIP_UNLESS_NEEDED(return, "mover", "no device that moves bytes");
 	}
-	ASSERT_EQ(0, importer_map(self->importer, fd, IMPORTER_EDU,
+	ASSERT_EQ(0, importer_map(self->importer, fd, IMPORTER_MOVER,
 				  DEVICE_READS_AND_WRITES));
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		ASSERT_EQ(0, importer_do(self->importer, "dwrite %zu 2048 %d",
@@ -236,7 +236,7 @@ PROTECTED_TEST(device_that_moves_bytes_reads_what_it_wrote)
 	copy = heap_alloc(heap_fd, KIB(4));
 	ASSERT_LE(0, copy);
 	EXPECT_EQ(0, importer_unmap(self->importer));
-	ASSERT_EQ(0, importer_map(self->importer, copy, IMPORTER_EDU,
+	ASSERT_EQ(0, importer_map(self->importer, copy, IMPORTER_MOVER,
 				  DEVICE_WRITES));
 	EXPECT_EQ(0, importer_do(self->importer, "dcopy 0 2048"));
 	EXPECT_EQ(0, importer_unmap(self->importer));

@@ -202,6 +202,8 @@ static void add_line(struct buf_chunks *chunks, const char *line)
 		chunks->count++;
 	if (sscanf(line, "dma %llu %u", &address, &len) != 2)
 		return;
+	if (len > chunks->longest)
+		chunks->longest = len;
 	if (!chunks->segments++ || address < chunks->dma_start)
 		chunks->dma_start = address;
 	if (address + len > chunks->dma_end)

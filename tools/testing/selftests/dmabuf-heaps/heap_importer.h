@@ -18,16 +18,17 @@ struct buf_chunks {
 	int count;
 	/* What the device was given: from the lowest address to the highest */
 	int segments;
+	unsigned long long longest;
 	unsigned long long dma_start;
 	unsigned long long dma_end;
 };
 
-/* Its devices: masks of 64 and 32 bits, and two that see the CPU's caches; edu */
+/* Its devices: masks of 64 and 32 bits, and two that see the CPU's caches; two that move bytes */
 enum importer_device {
 	IMPORTER_COHERENT = 1,
 	IMPORTER_BOUNCES = 2,
-	IMPORTER_EDU = 3,
-	IMPORTER_EDU_2 = 4,
+	IMPORTER_MOVER = 3,
+	IMPORTER_MOVER_2 = 4,
 	IMPORTER_32 = 32,
 	IMPORTER_64 = 64,
 };

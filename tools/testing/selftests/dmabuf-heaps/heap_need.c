@@ -35,16 +35,17 @@ static const char *const words[] = {
 	/* What the machine is made of */
 	"alarm",	/* has a clock with an alarm that wakes it up */
 	"bounces",	/* has a device that gets copies of all memory */
-	"copies",	/* gives edu copies of the buffers of the heap "system" */
+	"copies",	/* gives movers copies of the buffers of the heap "system" */
 	"direct",	/* has a device that sees all memory, but not the caches */
-	"edu",		/* has QEMU's devices "edu" */
 	"gigabyte",	/* has more than 1 GiB of memory */
 	"highmem",	/* has 512 MiB or more above 4 GiB */
 	"mknod",	/* lets the tests make device nodes */
+	"mover",	/* has devices that move bytes: QEMU's edu, or a DMA engine */
 	"numa",		/* has two nodes, both with CPUs */
 	"offline",	/* has memory that can go offline, and memory that cannot */
+	"segments",	/* has movers that take segments of 64 KiB, as edu */
 	"swiotlb",	/* gives every device copies */
-	"translated",	/* has edu behind an IOMMU that translates */
+	"translated",	/* has movers behind an IOMMU that translates */
 	"unaccounted",	/* was booted with dma_heap.mem_accounting=0 */
 
 	/* What its device tree or command line sets aside */
