@@ -8,6 +8,7 @@ PART ?=
 TEST ?=
 TIMES ?= 5
 SEED ?=
+BOARD ?=
 LONG ?=
 DEMO ?=
 JOBS ?= $(shell nproc)
@@ -51,6 +52,8 @@ help:
 	@echo '              it; PART=part: in the machine of that part, else in one where little is skipped'
 	@echo '  bench       stock heaps and ours, measured and compared; QUICK=1: the short version'
 	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, bindings, include rules'
+	@echo '  hwkit       BOARD=dir: pack selftests, tools and the test importer for a board of arm64 whose'
+	@echo '              kernel was built in that directory; check-versal runs it on QEMU'"'"'s Versal board'
 	@echo '  series      write the patches for git am, prove that they equal build/linux'
 	@echo '  shell       a guest with a shell, dmaheap, /selftests, /bench/dmaheap-bench'
 	@echo '  picture     draw the picture of dmaheap top in the README anew, of a run in the guest'
@@ -95,7 +98,7 @@ check-all:
 
 CHECKS := check-y check-m check-n check-cma check-pool check-swiotlb check-smmu \
 	check-passthrough check-restricted check-arm check-riscv \
-	check-demo check-kcsan
+	check-demo check-kcsan check-versal
 $(CHECKS): check-%:
 	$(call parts,$*)
 
@@ -124,6 +127,10 @@ kunit-uml kunit-arm64 kunit-kcsan lint arches:
 # No kernel, so no tree
 tools harness deps:
 	@scripts/deps.sh $@ && scripts/check.sh $@
+
+hwkit:
+	$(call ready,hwkit)
+	@scripts/hwkit.sh "$(BOARD)"
 
 series:
 	$(call ready,series)
@@ -156,5 +163,5 @@ mrproper:
 	rm -rf build
 
 .PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards check-stress inventory \
-	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest bench picture shell menuconfig \
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest bench picture shell menuconfig hwkit arches \
 	clean mrproper

@@ -39,6 +39,10 @@ elif [ "$KARCH" = x86 ]; then
 	machine=q35
 	cpu=(-accel "tcg,thread=multi" -cpu max)
 	slow=2
+elif [ "$variant" = versal ]; then
+	machine=xlnx-versal-virt
+	cpu=(-accel "tcg,thread=multi")
+	slow=2
 elif [ -n "${QEMU_CPU:-}" ]; then
 	machine=virt,gic-version=3
 	read -ra cpu <<<"$QEMU_CPU"

@@ -75,6 +75,7 @@ spec()
 	echo "file /guest/top.sh $ROOT/guest/top.sh 755 0 0"
 	[ ! -x "$OUT/tools/dmaheap" ] || echo "file /usr/bin/dmaheap $OUT/tools/dmaheap 755 0 0"
 	programs "$OUT/bench" /bench
+	[ "$variant" != versal ] || tree_of "$OUT/hwkit" /hwkit
 	modules
 }
 

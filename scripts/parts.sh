@@ -11,7 +11,7 @@ kernel_of()
 	m | kunit-arm64 | board-*) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
-	demo | arm | riscv) echo "$1" ;;
+	demo | arm | riscv | versal) echo "$1" ;;
 	x86 | x86-pt) echo x86 ;;
 	esac
 }
@@ -157,17 +157,19 @@ machine()
 	x86)
 		movers
 		args+=(-device intel-iommu)
-		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks,edu,translated"
+		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks,mover,segments,translated"
 		;;
 	# The IOMMU passes addresses through; edu does not reach memory above 4 GiB
 	x86-pt)
 		MEM=5G
 		movers
 		args+=(-device intel-iommu)
-		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces,edu,copies"
+		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces,mover,segments,copies"
 		;;
 	riscv) APPEND="NEED=importer,counts" ;;
 	demo | million) ;;
+	# Two of its CPUs are for firmware
+	versal) CPUS=4 ;;
 	*) die "no part $1" ;;
 	esac
 	APPEND+=${need:+ heap_test_helpers.need=$need}
@@ -187,11 +189,14 @@ build_part()
 	case $kernel in
 	arm | riscv | x86) scripts/selftests.sh "$kernel" || return ;;
 	demo) scripts/demo.sh build || return ;;
+	# The kit brings them
+	versal) ;;
 	*) scripts/selftests.sh || return ;;
 	esac
 	# Only the kernel y has all that it measures built in
 	[ "$1" != y ] || scripts/bench.sh tool || return
-	scripts/kbuild.sh "$kernel"
+	scripts/kbuild.sh "$kernel" || return
+	[ "$1" != versal ] || scripts/hwkit.sh "$OUT/$kernel"
 }
 
 # boot_part PART RUN STEPS: boot its machine with these steps
