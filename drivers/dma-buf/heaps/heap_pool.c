@@ -236,8 +236,7 @@ bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	return backing->bin && backing_pages(backing) <= pool->max_pages &&
-	       !pool->closed && !pool->wanted &&
-	       !dma_heap_pool_under_pressure(pool);
+	       !pool->wanted && !dma_heap_pool_under_pressure(pool);
 }
 
 /* Give backings that have been taken out to the source, without the lock */

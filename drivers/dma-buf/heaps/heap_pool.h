@@ -20,10 +20,9 @@ struct shrinker;
  * @scrubbed_pages: scrubbed by the scrubber
  * @paid_pages: scrubbed by a task that allocated or freed
  * @evicted_pages: given back to the source by a task that freed, since the pool
- *		   was full, closed or unable to keep the backing
+ *		   was full or unable to keep the backing
  * @decayed_pages: ... since nobody wanted them for long
- * @shrunk_pages: ... since memory was short, or was to go offline, or the source
- *		  had no more
+ * @shrunk_pages: ... since memory was short, or the source had no more
  * @leaked_pages: lost, since they could not be scrubbed, or the source could not
  *		  take them back
  */

@@ -77,7 +77,6 @@ struct dma_heap_pool_node {
  * @clean_pages: scrubbed ones of these
  * @max_pages: the cap
  * @nid: node of all memory of the source, or NUMA_NO_NODE
- * @closed: keep nothing, memory is going offline
  * @wanted: how many want all that is here back in the source, keep nothing
  * @decay: how long a backing stays unwanted, in jiffies
  * @pressure_until: no backing is kept before that time, in jiffies
@@ -95,7 +94,6 @@ struct dma_heap_pool_node {
  * @flags: what is agreed on with the scrubber
  * @shrinker: for reclaim
  * @oom_nb: for the OOM killer
- * @memory_nb: for memory to go offline
  * @debugfs: directory
  * @node: entry among all pools
  * @nodes: one for each possible NUMA node
@@ -112,7 +110,6 @@ struct dma_heap_pool {
 	unsigned long clean_pages;
 	unsigned long max_pages;
 	int nid;
-	bool closed;
 	unsigned int wanted;
 	unsigned long decay;
 	u64 pressure_until;
@@ -131,7 +128,6 @@ struct dma_heap_pool {
 
 	struct shrinker *shrinker;
 	struct notifier_block oom_nb;
-	struct notifier_block memory_nb;
 	struct dentry *debugfs;
 	struct list_head node;
 

@@ -14,7 +14,6 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
-#include <linux/memory.h>
 #include <linux/nodemask.h>
 #include <linux/oom.h>
 #include <linux/sched/mm.h>
@@ -133,39 +132,6 @@ static int dma_heap_pool_oom(struct notifier_block *nb, unsigned long action,
 
 	dma_heap_pool_set_pressure(pool);
 	*freed += dma_heap_pool_empty(pool, POOL_SCRUBBING);
-
-	return NOTIFY_OK;
-}
-
-/*
- * Pages in the pool cannot be moved out of the way. Memory goes offline by one at
- * a time; if somebody refuses who was asked first, only the cancel comes here.
- */
-static int dma_heap_pool_memory(struct notifier_block *nb,
-				unsigned long action, void *data)
-{
-	struct dma_heap_pool *pool = container_of(nb, struct dma_heap_pool,
-						  memory_nb);
-	bool closed;
-
-	switch (action) {
-	case MEM_GOING_OFFLINE:
-		closed = true;
-		break;
-	case MEM_OFFLINE:
-	case MEM_CANCEL_OFFLINE:
-		closed = false;
-		break;
-	default:
-		return NOTIFY_DONE;
-	}
-
-	spin_lock(&pool->lock);
-	pool->closed = closed;
-	spin_unlock(&pool->lock);
-
-	if (closed)
-		dma_heap_pool_empty(pool, POOL_SCRUBBING);
 
 	return NOTIFY_OK;
 }
@@ -360,23 +326,13 @@ int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool)
 
 	pool->oom_nb.notifier_call = dma_heap_pool_oom;
 	ret = register_oom_notifier(&pool->oom_nb);
-	if (ret)
-		goto err_free_shrinker;
-
-	pool->memory_nb.notifier_call = dma_heap_pool_memory;
-	ret = register_memory_notifier(&pool->memory_nb);
-	if (ret)
-		goto err_unregister_oom;
-
+	if (ret) {
+		shrinker_free(pool->shrinker);
+		return ret;
+	}
 	shrinker_register(pool->shrinker);
 
 	return 0;
-
-err_unregister_oom:
-	unregister_oom_notifier(&pool->oom_nb);
-err_free_shrinker:
-	shrinker_free(pool->shrinker);
-	return ret;
 }
 
 void dma_heap_pool_reclaim_fini(struct dma_heap_pool *pool)
@@ -384,7 +340,6 @@ void dma_heap_pool_reclaim_fini(struct dma_heap_pool *pool)
 	if (pool->source->reserved)
 		return;
 
-	unregister_memory_notifier(&pool->memory_nb);
 	unregister_oom_notifier(&pool->oom_nb);
 	shrinker_free(pool->shrinker);
 }
