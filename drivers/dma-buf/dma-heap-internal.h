@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the registry of heaps and the accounting of their buffers share
+ * What the files of the core share
  */
 #ifndef _DMA_HEAP_INTERNAL_H
 #define _DMA_HEAP_INTERNAL_H
@@ -11,6 +11,7 @@
 #include <linux/dma-heap.h>
 #include <linux/dma-heap-account.h>
 #include <linux/list.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 /**
@@ -65,10 +66,17 @@ static inline struct dma_heap *dev_to_heap(struct device *dev)
 	return container_of(dev, struct dma_heap, dev);
 }
 
-/* dma-heap-account.c */
-extern const struct attribute_group *dma_heap_dev_groups[];
+/* dma-heap-charge.c: the lock protects the list, its sums, and whose a buffer is */
+extern spinlock_t dma_heap_buffers_lock;
+extern struct list_head dma_heap_buffers;
+extern u64 dma_heap_last_number;
 
 void dma_heap_usage_init(struct dma_heap *heap, u64 max_alloc);
-void dma_heap_account_init(void);
+
+/* dma-heap-debugfs.c */
+void dma_heap_debugfs_init(void);
+
+/* dma-heap-sysfs.c */
+extern const struct attribute_group *dma_heap_dev_groups[];
 
 #endif /* _DMA_HEAP_INTERNAL_H */

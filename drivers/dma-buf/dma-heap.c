@@ -10,11 +10,12 @@
  *
  * heap_list_lock makes checking a name and publishing it one step. The core
  * knows names and flags; pages, scatterlists and dma_buf_ops are the heap's. What
- * the buffers of a heap take is in dma-heap-account.c.
+ * the buffers of a heap take is in dma-heap-charge.c.
  */
 
 #define pr_fmt(fmt) "dma_heap: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
@@ -354,7 +355,7 @@ void dma_heap_del(struct dma_heap *heap)
 	ida_free(&dma_heap_minors, MINOR(heap->dev.devt));
 	put_device(&heap->dev);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_del, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_del);
 #endif
 
 /**
@@ -497,7 +498,7 @@ static int __init dma_heap_init(void)
 		unregister_chrdev_region(dma_heap_devt, DMA_HEAP_MINORS);
 		return ret;
 	}
-	dma_heap_account_init();
+	dma_heap_debugfs_init();
 
 	return 0;
 }

@@ -11,6 +11,7 @@
  * reserved for it concerns nobody else.
  */
 
+#include <kunit/visibility.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
@@ -350,5 +351,5 @@ struct shrinker *dma_heap_pool_shrinker(struct dma_heap_pool *pool)
 {
 	return pool->shrinker;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_shrinker, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_shrinker);
 #endif

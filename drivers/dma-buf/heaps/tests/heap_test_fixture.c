@@ -194,3 +194,4 @@ void *heap_test_debugfs_variable(const char *dir_name, const char *name)
 MODULE_DESCRIPTION("Helpers for the KUnit tests of the DMA-BUF heaps");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(DMA_BUF_HEAP);
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
