@@ -6,8 +6,6 @@
 # Modules of ours may refer to nothing that the kernel does not export for them.
 . "$(dirname "$0")/lib.sh"
 
-count=0 failed=0
-
 # ARCH, prefix of the compiler, configuration; without LPAE, with physical addresses
 # that are not bus addresses, with DMA operations of a bus, big-endian, without MMU's
 # huge pages, with caches that are maintained before a transfer only
@@ -64,4 +62,4 @@ while read -r KARCH CROSS config; do
 	name=$KARCH-${config%_defconfig}
 	check "${name/-/ }" "$LOG/arch-$name.log" build "$name" "$config"
 done <<<"$ARCHES"
-exit $failed
+end_checks

@@ -76,7 +76,9 @@ splats()
 		grep -vF -f <(sed -n 's/^!//p' guest/splats) || :
 }
 
-# check NAME LOG COMMAND...: a line of KTAP; count and failed are the caller's
+count=0 failed=0
+
+# check NAME LOG COMMAND...: a line of KTAP
 check()
 {
 	local name=$1 log=$2 rc
@@ -96,6 +98,9 @@ check()
 		failed=1
 	fi
 }
+
+# After the last check
+end_checks() { exit "$failed"; }
 
 objects() { find "$1" -name '*.o' "${@:2}" 2>/dev/null | wc -l; }
 

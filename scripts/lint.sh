@@ -12,8 +12,6 @@ HEAPS=$DRIVER/heaps
 MEMORY=$ROOT/build/lint.clean
 [ -z "$CCACHE" ] || MEMORY=$(ccache --get-config cache_dir)/dmabuf-heaps-lint
 LINES_MAX=800
-count=0
-failed=0
 
 scripts/tree.sh >/dev/null
 
@@ -221,4 +219,4 @@ look "shellcheck" shell_check
 look "pyflakes" silent python_check
 look "yamllint" yaml_check
 look "length of tests" silent long_tests
-exit $failed
+end_checks
