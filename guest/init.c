@@ -43,8 +43,8 @@
  * Set for good, by KUnit when it runs a test, and when a board loads a module that was
  * built for it outside of the kernel's tree
  */
-#define TAINT_TEST	(1L << 18)
-#define TAINT_OUTSIDE	(1L << 12)
+#define TAINT_TEST	18
+#define TAINT_OUTSIDE	12
 
 /* Of /splats: how a line begins that is no complaint of the kernel */
 #define COMMENT		'#'
@@ -582,7 +582,7 @@ static bool no_taint(void)
 {
 	long taint = number("/proc/sys/kernel/tainted");
 
-	if (!(taint & ~(TAINT_TEST | TAINT_OUTSIDE)))
+	if (!(taint & ~(1L << TAINT_TEST | 1L << TAINT_OUTSIDE)))
 		return true;
 	dprintf(log_fd, "# tainted: %ld\n", taint);
 	return false;

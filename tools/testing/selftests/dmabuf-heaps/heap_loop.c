@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "heap_buf.h"
+#include "heap_device.h"
 #include "heap_loop.h"
 #include "heap_pattern.h"
 #include "heap_process.h"
