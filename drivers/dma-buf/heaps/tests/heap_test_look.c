@@ -5,6 +5,7 @@
  */
 
 #include <linux/bitfield.h>
+#include <linux/compiler.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
@@ -88,12 +89,13 @@ static int memory_attributes(const void *p)
 }
 #endif
 
+/* Two programs may fill and check one buffer at the same time */
 static void do_fill(u64 *word, size_t size, u32 seed)
 {
 	size_t i;
 
 	for (i = 0; i < size / sizeof(*word); i++)
-		word[i] = importer_pattern(i * sizeof(*word), seed);
+		WRITE_ONCE(word[i], importer_pattern(i * sizeof(*word), seed));
 }
 
 static long long do_check(const u64 *word, size_t size, u32 seed)
@@ -101,7 +103,8 @@ static long long do_check(const u64 *word, size_t size, u32 seed)
 	size_t i;
 
 	for (i = 0; i < size / sizeof(*word); i++)
-		if (word[i] != importer_pattern(i * sizeof(*word), seed))
+		if (READ_ONCE(word[i]) !=
+		    importer_pattern(i * sizeof(*word), seed))
 			return i * sizeof(*word);
 
 	return -1;
