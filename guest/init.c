@@ -243,7 +243,7 @@ static void tell_stacks(void)
 {
 	char path[300], state;
 	glob_t found;
-	int parent;
+	int parent = 0;
 
 	if (glob("/proc/[0-9]*", 0, NULL, &found))
 		return;

@@ -24,7 +24,7 @@ DIRECTIVE = re.compile(r'(?:^|\s)# ?(SKIP|XFAIL|XPASS|TODO|TIMEOUT)\b ?(.*)$', r
 COMMENT = re.compile(r'(?:^|\s)# .*$')
 GUEST = re.compile(r'## (expect|step|exit|status|seconds) (\S+) ?(-?\d+)? ?([\d.]+)?')
 PREFIX = re.compile(r'# |    ')
-# What init prints of a step whose time is up: the processes and their stacks
+# Init prints the processes and their stacks when the time of a step is up
 BEGUN = re.compile(r'(?:# )?#  RUN +(\S+) \.\.\.$')
 STOPPED = re.compile(r'# (stopped after \d+ s)$')
 PROCESS = re.compile(r'#   \d+ \((.*)\) (\w) ')

@@ -35,7 +35,13 @@ static int engine_copy(struct mover *mover, dma_addr_t to, dma_addr_t from,
 	if (dma_submit_error(cookie))
 		return cookie;
 
-	return dma_sync_wait(engine->channel, cookie) == DMA_COMPLETE ? 0 : -EIO;
+	if (dma_sync_wait(engine->channel, cookie) == DMA_COMPLETE)
+		return 0;
+
+	/* Nothing may be written when the buffer is unmapped */
+	dmaengine_terminate_sync(engine->channel);
+
+	return -EIO;
 }
 
 /* Another channel of the same device would be no other device */

@@ -2,8 +2,8 @@
 /*
  * Devices of the test importer that really move bytes
  *
- * What a device is to write it fetches from a page of the kernel's; what it has read
- * it stores there.
+ * A device copies the bytes to write from a page of the kernel's. It copies the bytes
+ * that it reads to that page.
  */
 
 #include <linux/dma-mapping.h>
@@ -148,7 +148,8 @@ int mover_copy(struct device *dev, struct sg_table *sgt, u64 offset, u64 len)
 
 	if (!mover)
 		return -ENODEV;
-	if (len > MOVER_TRANSFER || offset + len > sg_dma_len(sgt->sgl))
+	if (len > min_t(u64, MOVER_TRANSFER, sg_dma_len(sgt->sgl)) ||
+	    offset > sg_dma_len(sgt->sgl) - len)
 		return -EINVAL;
 
 	mutex_lock(&mover->lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the devices share that really move bytes
+ * The devices that really move bytes share these
  */
 #ifndef _HEAP_TEST_MOVER_H
 #define _HEAP_TEST_MOVER_H

@@ -78,8 +78,8 @@ static void hog_memory(struct hog *hog, const char *heap)
 #define BOOST	"/proc/sys/vm/watermark_boost_factor"
 
 /*
- * What the kernel leaves free, up to its high watermarks without a boost, and takes for
- * page tables and whatever goes on beside the hog
+ * The kernel leaves memory free, up to its high watermarks without a boost. It takes
+ * some for page tables and for all that goes on beside the hog.
  */
 static long long kept_by_kernel_kib(long long taken_kib)
 {
@@ -195,7 +195,7 @@ static bool block_is(long block, const char *file, const char *expected)
 	       !strncmp(text, expected, strlen(expected));
 }
 
-#define OFFLINE_SECONDS	10
+#define OFFLINE_SECONDS	30
 
 static void give_up(int signal)
 {
