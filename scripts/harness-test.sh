@@ -69,6 +69,8 @@ report()
 	report_says 0 "report: what is in the inventory passes" "5 passed, 0 failed, 1 skipped" ''
 	report_says 0 "report: a number in a reason does not matter" "1 skipped" 's/64 bytes/8 bytes/'
 	finds "a failed test" "not ok 2 heap.cached" 's/^ok 2 heap/not &/'
+	finds "what a failed test said" "    prog.c:7:cached:Expected 1" \
+		's/^ok 2 heap/# prog.c:7:cached:Expected 1 == 2\nnot &/'
 	finds "a test that is missing" "missing: heap.opens cached" '/cached/d; s/1\.\.3/1..2/; s/^ok 3/ok 2/'
 	finds "a test nobody knows" "not in the inventory: heap.closes" 's/1\.\.3/1..4/; /^ok 3/a ok 4 heap.system.closes'
 	finds "a suite that is missing" "prog: the whole suite is missing" '/prog/,/exit prog/d'

@@ -24,11 +24,14 @@ DIRECTIVE = re.compile(r'(?:^|\s)# ?(SKIP|XFAIL|XPASS|TODO|TIMEOUT)\b ?(.*)$', r
 COMMENT = re.compile(r'(?:^|\s)# .*$')
 GUEST = re.compile(r'## (expect|step|exit|status|seconds) (\S+) ?(-?\d+)? ?([\d.]+)?')
 PREFIX = re.compile(r'# |    ')
+# What a test says of a result before it: a line of its source, an expectation of KUnit
+DETAIL = re.compile(r'[# ]*(\S+\.[ch]:\d+:.*|.*EXPECTATION FAILED at .*|.*ASSERTION FAILED at .*)$')
 # Init prints the processes and their stacks when the time of a step is up
 BEGUN = re.compile(r'(?:# )?#  RUN +(\S+) \.\.\.$')
 STOPPED = re.compile(r'# (stopped after \d+ s)$')
 PROCESS = re.compile(r'#   \d+ \((.*)\) (\w) ')
 FRAME = re.compile(r'#     \[<0>\] (\w+)')
+MAX_DETAILS = 12
 
 # What a directive makes of "ok" and of "not ok"; all else is a failure
 OUTCOME = {(False, None): 'passed', (False, 'SKIP'): 'skipped',
@@ -86,9 +89,12 @@ class Parser:
     def __init__(self):
         self.levels = []
         self.suites = []
+        self.details = []
 
     def line(self, text):
         depth, kunit = 0, False
+        if detail := DETAIL.match(text):
+            self.details.append(detail[1])
         while not self.token(text, depth, kunit):
             prefix = PREFIX.match(text)
             if not prefix:
@@ -136,12 +142,13 @@ class Parser:
 
     def result(self, level, depth, bad, number, text):
         inner = self.claim(depth + 1)
+        details, self.details = self.details, []
         level.seen += 1
         if int(number) != level.seen:
             level.messages.append(f'result {number} came as number {level.seen}: {text}')
         name = COMMENT.sub('', text).split(': ')[-1] if inner else COMMENT.sub('', text)
         if inner is None:
-            level += self.leaf(bool(bad), number, name, text)
+            level += self.leaf(bool(bad), number, name, text, details)
             return
         if bad and not inner.failed:
             inner.messages.append(f'not ok {number} {text} (though all in it are ok)')
@@ -156,13 +163,14 @@ class Parser:
             level += inner
 
     @staticmethod
-    def leaf(bad, number, name, text):
+    def leaf(bad, number, name, text, details):
         one = Suite()
         directive = DIRECTIVE.search(text)
         key = bad, directive[1].upper() if directive else None
         outcome = OUTCOME.get(key, 'failed')
         if outcome == 'failed':
-            one.messages.append(f'{"not " if bad else ""}ok {number} {text}')
+            one.messages.append('\n    '.join([f'{"not " if bad else ""}ok {number} {text}',
+                                              *details[:MAX_DETAILS]]))
         one.leaves.append(Leaf((name,), outcome, directive[2] if directive else ''))
         return one
 
