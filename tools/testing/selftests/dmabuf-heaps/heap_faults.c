@@ -14,6 +14,9 @@
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
+#define CACHE_FILTER	"/sys/kernel/debug/failslab/cache-filter"
+#define CACHES		"/sys/kernel/slab"
+
 /*
  * By default allocations that may wait never fail, nor do single pages and
  * those that may be in high memory: none would be left here. Without verbose
@@ -25,7 +28,7 @@ static struct knob {
 	char old[32];
 } knobs[] = {
 	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
-	{ "/sys/kernel/debug/failslab/cache-filter", "N" },
+	{ CACHE_FILTER, "N" },
 	{ "/sys/kernel/debug/failslab/verbose", "0" },
 	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
 	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
@@ -125,6 +128,37 @@ void fault_knobs_restore(void)
 }
 
 /*
+ * The kernel takes spare objects of these beforehand and can do without them. Whether
+ * it needs one depends on the CPU and on what was allocated since boot.
+ */
+static bool has_spares(const char *cache)
+{
+	return !strcmp(cache, "radix_tree_node") || !strcmp(cache, "vmap_area");
+}
+
+/* Allocations fail from caches without spare objects only */
+static int filter_caches(void)
+{
+	DIR *dir = opendir(CACHES);
+	struct dirent *entry;
+	char path[300];
+	int ret = 0;
+
+	if (!dir)
+		return -errno;
+	while (!ret && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), CACHES "/%s/failslab",
+			 entry->d_name);
+		ret = file_write(path, has_spares(entry->d_name) ? "0" : "1");
+	}
+	closedir(dir);
+
+	return ret ? ret : file_write(CACHE_FILTER, "Y");
+}
+
+/*
  * Returns what is missing, or NULL. Pages do not fail at all: when it is a slab that
  * wants some, it may get by with less.
  */
@@ -140,6 +174,8 @@ const char *fault_only_within(const char *function)
 	    set_range("failslab", "reject", &reject) ||
 	    set_range("fail_page_alloc", "require", &none))
 		return "a filter by stack traces";
+	if (filter_caches())
+		return CACHES;
 
 	return NULL;
 }
