@@ -107,18 +107,18 @@ include_rules()
 {
 	local file heap pool
 
-	may_not $DRIVER/dma-heap.c scatterlist.h heap_backing.h heap_buffer.h heap_pool.h
-	may_not $HEAPS/heap_backing.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
+	may_not $DRIVER/dma-heap.c scatterlist.h heap_source.h heap_buffer.h heap_pool.h
+	may_not $HEAPS/heap_source.h dma-buf.h dma-heap.h heap_buffer.h heap_pool.h
 	for file in "$HEAPS"/heap_buffer*.c; do
 		may_not "$file" heap_pool.h cma.h genalloc.h \
 			dma-direct.h dma-map-ops.h iommu.h pci.h swiotlb.h
 	done
-	may_not $HEAPS/heap_buffer.h heap_pool.h heap_backing.h
+	may_not $HEAPS/heap_buffer.h heap_pool.h heap_source.h
 	for pool in "$HEAPS"/heap_pool*.[ch]; do
 		may_not "$pool" dma-buf.h dma-heap.h heap_buffer.h dma-mapping.h
 	done
 	may_not $HEAPS/system_heap.c cma.h genalloc.h
-	for heap in "$HEAPS"/*_heap.c; do
+	for heap in "$HEAPS"/*_heap.c "$HEAPS"/carveout*.c; do
 		may_not "$heap" dma-resv.h
 	done
 }

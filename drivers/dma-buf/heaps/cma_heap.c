@@ -35,9 +35,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "heap_backing.h"
 #include "heap_buffer.h"
 #include "heap_pool.h"
+#include "heap_source.h"
 
 #define DEFAULT_NAME	"default_cma_region"
 
@@ -57,22 +57,16 @@ MODULE_PARM_DESC(chunk_kib, "Have a heap <area>-chunks of each area, too, of chu
 
 /**
  * struct cma_heap - the heap of an area, whatever names it has
- * @source: the source, behind the pool
- * @name: of the pool
+ * @source: the source
  * @cma: the area
  * @chunk: bytes of each chunk but the last one, 0 for one chunk only
  * @shortage: called when the area has no room, and after that
- * @pool: what is allocated from
- * @dev: device of the first name, for the maintenance of caches
  */
 struct cma_heap {
 	struct dma_heap_source source;
-	const char *name;
 	struct cma *cma;
 	size_t chunk;
 	struct notifier_block shortage;
-	struct dma_heap_pool *pool;
-	struct device *dev;
 };
 
 static struct cma_heap *to_cma_heap(struct dma_heap_source *source)
@@ -82,7 +76,7 @@ static struct cma_heap *to_cma_heap(struct dma_heap_source *source)
 
 static struct cma_heap *dev_to_cma_heap(struct device *dev)
 {
-	return to_cma_heap(dma_heap_pool_origin(dev_get_drvdata(dev)));
+	return to_cma_heap(dev_get_drvdata(dev));
 }
 
 /* Returns whether all of it is zero, or the task is to end */
@@ -135,8 +129,8 @@ static bool cma_heap_alloc_chunk(struct cma_heap *heap, struct scatterlist *sg,
 }
 
 /* Not all chunks need to be there */
-static void cma_heap_free_backing(struct dma_heap_source *source,
-				  struct dma_heap_backing *backing)
+static int cma_heap_free_backing(struct dma_heap_source *source,
+				 struct dma_heap_backing *backing)
 {
 	struct scatterlist *sg;
 	int i;
@@ -147,6 +141,8 @@ static void cma_heap_free_backing(struct dma_heap_source *source,
 				    PHYS_PFN(sg->length));
 
 	dma_heap_backing_free(backing);
+
+	return 0;
 }
 
 static struct dma_heap_backing *
@@ -180,21 +176,9 @@ err_free_backing:
 	return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
 }
 
-static int cma_heap_scrub(struct dma_heap_source *source, struct page *page,
-			  size_t len, bool clean)
-{
-	dma_heap_memory_zero(page, len);
-	if (clean)
-		dma_heap_memory_clean(to_cma_heap(source)->dev, page, len,
-				      false);
-
-	return 0;
-}
-
 static const struct dma_heap_source_ops cma_heap_source_ops = {
 	.alloc = cma_heap_alloc_backing,
 	.free = cma_heap_free_backing,
-	.scrub = cma_heap_scrub,
 };
 
 static int cma_heap_shortage(struct notifier_block *nb, unsigned long action,
@@ -206,9 +190,9 @@ static int cma_heap_shortage(struct notifier_block *nb, unsigned long action,
 		return NOTIFY_DONE;
 
 	if (action == CMA_SHORTAGE_BEGIN)
-		dma_heap_pool_give_back(heap->pool);
+		dma_heap_pool_begin_shortage(heap->source.pool);
 	else
-		dma_heap_pool_keep_again(heap->pool);
+		dma_heap_pool_end_shortage(heap->source.pool);
 
 	return NOTIFY_OK;
 }
@@ -241,62 +225,20 @@ static const struct attribute_group *cma_heap_groups[] = {
 	NULL
 };
 
-/* The pool of an area that gives back when there is a shortage */
-static int __init cma_heap_init_pool(struct cma_heap *heap)
-{
-	struct page *page = pfn_to_page(PHYS_PFN(cma_get_base(heap->cma)));
-	int ret;
-
-	heap->pool = dma_heap_pool_create(heap->name, &heap->source);
-	if (IS_ERR(heap->pool))
-		return PTR_ERR(heap->pool);
-
-	dma_heap_pool_set_node(heap->pool, page_to_nid(page));
-	dma_heap_pool_set_max(heap->pool, mult_frac(cma_get_size(heap->cma),
-						    min(max_percent, 100u),
-						    100));
-
-	heap->shortage.notifier_call = cma_heap_shortage;
-	ret = cma_register_shortage_notifier(&heap->shortage);
-	if (ret)
-		dma_heap_pool_destroy(heap->pool);
-
-	return ret;
-}
-
-static int __init cma_heap_register(struct cma_heap *cma_heap, const char *name)
+static int __init cma_heap_register(struct cma_heap *heap, const char *name)
 {
 	struct dma_heap_export_info exp_info = {
 		.name = name,
 		.ops = &cma_heap_ops,
-		.priv = dma_heap_pool_source(cma_heap->pool),
 		.groups = cma_heap_groups,
-		.attrs = cma_heap->chunk ? 0 : DMA_HEAP_CONTIGUOUS,
-		.max_alloc = cma_get_size(cma_heap->cma),
+		.attrs = heap->chunk ? 0 : DMA_HEAP_CONTIGUOUS,
+		.max_alloc = cma_get_size(heap->cma),
 	};
-	bool first = !cma_heap->dev;
-	struct dma_heap *heap;
-	int ret;
 
-	heap = dma_heap_create(&exp_info);
-	if (IS_ERR(heap))
-		return PTR_ERR(heap);
-
-	/* Before anybody can allocate */
-	if (first)
-		cma_heap->dev = dma_heap_get_dev(heap);
-
-	ret = dma_heap_register(heap);
-	if (ret) {
-		if (first)
-			cma_heap->dev = NULL;
-		dma_heap_destroy(heap);
-	}
-
-	return ret;
+	return dma_heap_source_register(&heap->source, &exp_info);
 }
 
-/* @name has to stay around */
+/* The names have to stay around */
 static int __init cma_heap_add(struct cma *cma, const char *name,
 			       const char *other_name, size_t chunk)
 {
@@ -308,31 +250,28 @@ static int __init cma_heap_add(struct cma *cma, const char *name,
 		return -ENOMEM;
 
 	heap->source.ops = &cma_heap_source_ops;
-	heap->name = name;
+	heap->source.first = pfn_to_page(PHYS_PFN(cma_get_base(cma)));
+	heap->source.pool_max = mult_frac(cma_get_size(cma),
+					  min(max_percent, 100u), 100);
 	heap->cma = cma;
 	heap->chunk = chunk;
-	ret = cma_heap_init_pool(heap);
-	if (ret)
-		goto err_free_heap;
+	heap->shortage.notifier_call = cma_heap_shortage;
 
 	/* One name is better than none, and cannot be taken back */
 	ret = cma_heap_register(heap, name);
 	if (other_name && strcmp(other_name, name) &&
 	    !cma_heap_register(heap, other_name))
 		ret = 0;
-	if (ret)
-		goto err_destroy_pool;
-	dma_heap_pool_add_debugfs(heap->pool);
+	if (ret) {
+		kfree(heap);
+		pr_err("no heap %s: %pe\n", name, ERR_PTR(ret));
+		return ret;
+	}
+
+	/* The heap is new, and fails only if it were there already */
+	WARN_ON(cma_register_shortage_notifier(&heap->shortage));
 
 	return 0;
-
-err_destroy_pool:
-	cma_unregister_shortage_notifier(&heap->shortage);
-	dma_heap_pool_destroy(heap->pool);
-err_free_heap:
-	kfree(heap);
-	pr_err("no heap %s: %pe\n", name, ERR_PTR(ret));
-	return ret;
 }
 
 static int __init cma_heap_add_chunks(struct cma *cma)

@@ -31,33 +31,21 @@
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <trace/events/dma_heap.h>
 
-#include "heap_backing.h"
 #include "heap_buffer.h"
 #include "heap_buffer_internal.h"
+#include "heap_source.h"
 
-static void dma_heap_buffer_init(struct dma_heap_buffer *buffer)
+static void dma_heap_buffer_init(struct dma_heap_buffer *buffer,
+				 struct dma_heap_source *source)
 {
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
-}
-
-/* The buffer the backing had before has left its lock, lists and counts at rest */
-static void dma_heap_buffer_reset(struct dma_heap_buffer *buffer,
-				  struct dma_heap_source *source,
-				  struct dma_heap *heap)
-{
-	if (!buffer->source)
-		dma_heap_buffer_init(buffer);
-
+	memset_startat(buffer, 0, source);
 	buffer->source = source;
-	buffer->dev = dma_heap_get_dev(heap);
-	buffer->vaddr = NULL;
-	buffer->dirty = !to_backing(buffer)->cleaned;
-	buffer->stale = false;
-	buffer->writers = 0;
-	buffer->maintained = 0;
+	buffer->dirty = !to_backing(buffer)->written_back;
 }
 
 /* What others do to the buffer meanwhile may or may not be seen */
@@ -109,13 +97,13 @@ struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
 	if (ret)
 		return ERR_PTR(ret);
 
-	backing = source->ops->alloc(source, size);
+	backing = dma_heap_source_get(source, size);
 	if (IS_ERR(backing)) {
 		dmabuf = ERR_CAST(backing);
 		goto err_uncharge;
 	}
 
-	dma_heap_buffer_reset(&backing->buffer, source, heap);
+	dma_heap_buffer_init(&backing->buffer, source);
 	exp_info.exp_name = dma_heap_get_name(heap);
 	exp_info.ops = ops;
 	exp_info.size = size;
@@ -129,7 +117,7 @@ struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
 	return dmabuf;
 
 err_free_backing:
-	source->ops->free(source, backing);
+	dma_heap_source_put(source, backing);
 err_uncharge:
 	dma_heap_uncharge(heap, size, objcg);
 	dma_heap_count_failure(heap, size,
@@ -150,7 +138,7 @@ void dma_heap_buffer_release(struct dma_buf *dmabuf)
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
 	dma_heap_account_remove(&buffer->account);
-	buffer->source->ops->free(buffer->source, to_backing(buffer));
+	dma_heap_source_put(buffer->source, to_backing(buffer));
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_release, DMA_BUF_HEAP);
 
@@ -284,7 +272,7 @@ dma_heap_attachment_kind(struct dma_heap_buffer *buffer,
 	enum dma_sync_kind kind = dma_sgtable_sync_kind(a->dev, &a->sgt);
 
 	if (kind == DMA_SYNC_CACHES &&
-	    dma_sgtable_sync_kind_before(buffer->dev, NULL) != DMA_SYNC_CACHES)
+	    dma_sgtable_sync_kind_before(buffer->source->dev, NULL) != DMA_SYNC_CACHES)
 		return DMA_SYNC_UNKNOWN;
 
 	return kind;
@@ -340,7 +328,7 @@ static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
 
 static int dma_heap_attachment_map(struct dma_buf *dmabuf,
 				   struct dma_heap_attachment *a,
-				   enum dma_data_direction dir)
+				   enum dma_data_direction dir, size_t *synced)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	int ret;
@@ -358,7 +346,7 @@ static int dma_heap_attachment_map(struct dma_buf *dmabuf,
 
 	a->mapcount++;
 	if (!buffer->source->uncached)
-		dma_heap_device_access_begins(dmabuf, a);
+		*synced = dma_heap_device_access_begins(dmabuf, a);
 
 	return 0;
 }
@@ -383,18 +371,16 @@ struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
 {
 	struct dma_heap_buffer *buffer = attachment->dmabuf->priv;
 	struct dma_heap_attachment *a = attachment->priv;
-	u64 maintained;
+	size_t synced = 0;
 	int ret;
 
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
 	mutex_lock(&buffer->lock);
-	maintained = buffer->maintained;
-	ret = dma_heap_attachment_map(attachment->dmabuf, a, dir);
+	ret = dma_heap_attachment_map(attachment->dmabuf, a, dir, &synced);
 	if (!ret)
 		trace_dma_heap_map(a->dev, buffer->account.ino,
-				   buffer->account.size, dir,
-				   buffer->maintained - maintained);
+				   buffer->account.size, dir, synced);
 	mutex_unlock(&buffer->lock);
 
 	return ret ? ERR_PTR(ret) : &a->sgt;
@@ -471,21 +457,22 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_allocate, DMA_BUF_HEAP);
 /* Teach lockdep the order before anybody can get it wrong */
 static void __init dma_heap_buffer_teach_lockdep(void)
 {
-	struct dma_heap_buffer buffer;
+	struct dma_heap_backing backing = { };
+	struct dma_heap_buffer *buffer = &backing.buffer;
 	struct dma_resv resv;
 
-	dma_heap_buffer_init(&buffer);
+	dma_heap_buffer_init(buffer, NULL);
 	dma_resv_init(&resv);
 
 	dma_resv_lock(&resv, NULL);
-	mutex_lock(&buffer.lock);
+	mutex_lock(&buffer->lock);
 	fs_reclaim_acquire(GFP_KERNEL);
 	fs_reclaim_release(GFP_KERNEL);
-	mutex_unlock(&buffer.lock);
+	mutex_unlock(&buffer->lock);
 	dma_resv_unlock(&resv);
 
 	dma_resv_fini(&resv);
-	mutex_destroy(&buffer.lock);
+	mutex_destroy(&buffer->lock);
 }
 
 /* With no exit function beside it, it makes the module permanent */

@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA-BUF heaps: the CPU's caches and the devices that go past them
+ * DMA-BUF heaps: the CPU's caches, and the devices that go past them
  *
- * There are two views of a buffer: memory, which non-coherent devices see, and
- * the CPU's caches before it, which the CPU sees, and coherent devices. What
- * either may have that the other has not is kept with the buffer: lines can be
- * dirty (newer than memory) or stale (older). Maintenance is done when somebody is
- * about to look, only if there is a reason, and once for all devices together.
+ * There are two views of a buffer: memory, which noncoherent devices see, and the
+ * CPU's caches before it, which the CPU and coherent devices see. The buffer notes what
+ * one view may have that the other has not: its cache lines can be dirty (newer than
+ * memory) or stale (older). An event maintains the caches only if they are dirty or
+ * stale, and once for all devices together:
  *
- * So it is done for the device of the heap, where the DMA API maintains caches for
+ *   event                        maintenance               the buffer is then
+ *   noncoherent device maps      write back                stale, if it may write
+ *   other device maps            invalidate                dirty, if it may write
+ *   noncoherent device unmaps,   invalidate, if coherent
+ *     it may have written          devices have it
+ *   other device unmaps,         write back, if memory
+ *     it may have written          is looked at
+ *   CPU access begins            wait for fences,          dirty, if it writes
+ *                                  invalidate
+ *   CPU access ends that wrote   write back, if memory
+ *                                  is looked at
+ *   user space maps to write                               dirty
+ *   kernel maps                  invalidate                dirty
+ *   kernel unmaps                write back, if memory
+ *                                  is looked at
+ *
+ * The maintenance goes through the device of the heap: the DMA API maintains caches for
  * that one, and for any part of a chunk. The importers' mappings skip it.
  *
- * Other devices work on copies that the CPU makes, or in a way that only the DMA
- * API knows. To these the caches are shown, by syncs of their own mapping at every
- * access, as other exporters do it.
+ * Other devices work on copies that the CPU makes, or in a way that only the DMA API
+ * knows. For these each event also syncs their own mapping, as other exporters do.
  *
- * A device writes from its map to its unmap, and user space and kernel write as
- * long as they have a writable mapping. While they do, what they may have made
- * of the buffer stays true, however often it is mended.
+ * A device writes from its map to its unmap, and user space and the kernel write as
+ * long as they have a writable mapping. The buffer stays dirty or stale as long as
+ * that lasts, however often the caches are maintained.
  */
 
 #include <linux/align.h>
@@ -39,99 +54,86 @@
 #include <linux/vmalloc.h>
 #include <trace/events/dma_heap.h>
 
-#include "heap_backing.h"
 #include "heap_buffer.h"
 #include "heap_buffer_internal.h"
+#include "heap_source.h"
 
-static bool dma_heap_attachment_writes(const struct dma_heap_attachment *a)
+static bool attachment_writes(const struct dma_heap_attachment *a)
 {
 	return a->dir != DMA_TO_DEVICE;
 }
 
 /* Does the device go to memory, past the CPU's caches, which we maintain? */
-static bool dma_heap_attachment_is_direct(const struct dma_heap_attachment *a)
+static bool attachment_is_noncoherent(const struct dma_heap_attachment *a)
 {
 	return a->kind == DMA_SYNC_CACHES;
 }
 
-/* Is it for the device's own mapping to show what the CPU wrote, and back? */
-static bool dma_heap_attachment_syncs(const struct dma_heap_attachment *a)
+/* Does only the device's own mapping show it what the CPU wrote, and back? */
+static bool attachment_syncs(const struct dma_heap_attachment *a)
 {
 	return a->kind == DMA_SYNC_COPIES || a->kind == DMA_SYNC_UNKNOWN;
 }
 
-/* Has a device mapped the buffer that sees memory, or the caches, as @direct? */
-static bool dma_heap_devices_read(struct dma_heap_buffer *buffer, bool direct)
+/* Has a device mapped the buffer that is @noncoherent, and may write if @writes? */
+static bool any_device_maps(struct dma_heap_buffer *buffer, bool noncoherent,
+			    bool writes)
 {
 	struct dma_heap_attachment *a;
 
 	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && dma_heap_attachment_is_direct(a) == direct)
+		if (a->mapcount && (!writes || attachment_writes(a)) &&
+		    attachment_is_noncoherent(a) == noncoherent)
 			return true;
 
 	return false;
 }
 
-/* The same for one that may write */
-static bool dma_heap_devices_write(struct dma_heap_buffer *buffer, bool direct)
-{
-	struct dma_heap_attachment *a;
-
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && dma_heap_attachment_is_direct(a) == direct &&
-		    dma_heap_attachment_writes(a))
-			return true;
-
-	return false;
-}
-
-/* May somebody write to the caches now, with every right? */
-static bool dma_heap_caches_written(struct dma_heap_buffer *buffer)
+/* May the CPU or a coherent device write to the caches now, with every right? */
+static bool caches_are_written(struct dma_heap_buffer *buffer)
 {
 	return buffer->writers || buffer->vaddr ||
-	       dma_heap_devices_write(buffer, false);
+	       any_device_maps(buffer, false, true);
 }
 
-/* Can lines become dirty at any time, without anybody telling us? */
-static bool dma_heap_caches_stay_dirty(struct dma_buf *dmabuf)
+/* Can lines become dirty at any time, and no event follows? */
+static bool caches_stay_dirty(struct dma_buf *dmabuf)
 {
-	return dma_heap_caches_written(dmabuf->priv) ||
+	return caches_are_written(dmabuf->priv) ||
 	       mapping_writably_mapped(dmabuf->file->f_mapping);
 }
 
-/* Does memory count, for a device that reads it or a drop that is to come? */
-static bool dma_heap_memory_counts(struct dma_heap_buffer *buffer)
+/* Is memory looked at, by a noncoherent device or an invalidation that is to come? */
+static bool needs_writeback(struct dma_heap_buffer *buffer)
 {
-	return buffer->stale || dma_heap_devices_read(buffer, true);
+	return buffer->stale || any_device_maps(buffer, true, false);
 }
 
 /*
- * To map for a device that reads is how the DMA API has to write lines back,
- * and to unmap from one that wrote, how it has to drop them.
+ * Mapping for a device that reads makes the DMA API write lines back, unmapping from
+ * one that wrote makes it invalidate them.
  */
-static void dma_heap_maintain_chunk(struct device *dev, struct page *page,
-				    size_t offset, size_t len,
-				    enum dma_data_direction dir)
+static void maintain_chunk(struct device *dev, struct page *page, size_t offset,
+			   size_t len, enum dma_data_direction dir)
 {
-	bool drop = dir == DMA_FROM_DEVICE;
+	bool invalidate = dir == DMA_FROM_DEVICE;
 	dma_addr_t addr;
 
 	addr = dma_map_page_attrs(dev, page, offset, len, dir,
-				  drop ? DMA_ATTR_SKIP_CPU_SYNC : 0);
+				  invalidate ? DMA_ATTR_SKIP_CPU_SYNC : 0);
 	if (WARN_ON_ONCE(dma_mapping_error(dev, addr)))
 		return;
 
 	dma_unmap_page_attrs(dev, addr, len, dir,
-			     drop ? 0 : DMA_ATTR_SKIP_CPU_SYNC);
+			     invalidate ? 0 : DMA_ATTR_SKIP_CPU_SYNC);
 }
 
-static void dma_heap_maintain(struct dma_heap_buffer *buffer, size_t offset,
-			      size_t len, enum dma_data_direction dir)
+static void maintain(struct dma_heap_buffer *buffer, size_t offset, size_t len,
+		     enum dma_data_direction dir)
 {
 	struct scatterlist *sg;
 	int i;
 
-	buffer->maintained += len;
 	for_each_sgtable_sg(&to_backing(buffer)->sgt, sg, i) {
 		size_t part;
 
@@ -141,8 +143,8 @@ static void dma_heap_maintain(struct dma_heap_buffer *buffer, size_t offset,
 		}
 
 		part = min(len, sg->length - offset);
-		dma_heap_maintain_chunk(buffer->dev, sg_page(sg), offset, part,
-					dir);
+		maintain_chunk(buffer->source->dev, sg_page(sg), offset, part,
+			       dir);
 		len -= part;
 		if (!len)
 			break;
@@ -150,47 +152,53 @@ static void dma_heap_maintain(struct dma_heap_buffer *buffer, size_t offset,
 	}
 }
 
-static void dma_heap_write_back(struct dma_buf *dmabuf, size_t offset,
-				size_t len)
+/* Returns how many bytes that were */
+static size_t write_back(struct dma_buf *dmabuf, size_t offset, size_t len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
 	lockdep_assert_held(&buffer->lock);
 
 	if (!buffer->dirty)
-		return;
+		return 0;
 
 	if (is_vmalloc_addr(buffer->vaddr))
 		flush_kernel_vmap_range(buffer->vaddr + offset, len);
-	dma_heap_maintain(buffer, offset, len, DMA_TO_DEVICE);
+	maintain(buffer, offset, len, DMA_TO_DEVICE);
 	if (len == dmabuf->size)
-		buffer->dirty = dma_heap_caches_stay_dirty(dmabuf);
+		buffer->dirty = caches_stay_dirty(dmabuf);
+
+	return len;
 }
 
-static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
+/* Returns how many bytes were written back and invalidated */
+static size_t invalidate(struct dma_buf *dmabuf, size_t offset, size_t len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	size_t line = dma_get_cache_alignment();
+	size_t written = 0;
 
 	lockdep_assert_held(&buffer->lock);
 
 	if (!buffer->stale)
-		return;
+		return 0;
 
 	/* Lines go as a whole, with what others wrote to the rest of them */
 	len = ALIGN(offset + len, line);
 	offset = ALIGN_DOWN(offset, line);
 	len -= offset;
 
-	/* One reads while another one is in the middle of a write elsewhere */
-	if (dma_heap_caches_written(buffer))
-		dma_heap_write_back(dmabuf, offset, len);
+	/* One task reads while another one is in the middle of a write elsewhere */
+	if (caches_are_written(buffer))
+		written = write_back(dmabuf, offset, len);
 
-	dma_heap_maintain(buffer, offset, len, DMA_FROM_DEVICE);
+	maintain(buffer, offset, len, DMA_FROM_DEVICE);
 	if (is_vmalloc_addr(buffer->vaddr))
 		invalidate_kernel_vmap_range(buffer->vaddr + offset, len);
 	if (len == dmabuf->size)
-		buffer->stale = dma_heap_devices_write(buffer, true);
+		buffer->stale = any_device_maps(buffer, true, true);
+
+	return written + len;
 }
 
 /*
@@ -198,8 +206,8 @@ static void dma_heap_drop(struct dma_buf *dmabuf, size_t offset, size_t len)
  * what the device wrote there. An IOMMU makes one segment of many chunks, but the
  * DMA API can go on from an address to what follows in one chunk only.
  */
-static void dma_heap_sync(struct dma_heap_attachment *a, size_t offset,
-			  size_t len, bool to_device)
+static void sync_part(struct dma_heap_attachment *a, size_t offset, size_t len,
+		      bool to_device)
 {
 	struct scatterlist *chunk = a->sgt.sgl;
 	struct scatterlist *seg = a->sgt.sgl;
@@ -224,22 +232,22 @@ static void dma_heap_sync(struct dma_heap_attachment *a, size_t offset,
 	}
 }
 
-static void dma_heap_sync_all(struct dma_heap_buffer *buffer, size_t offset,
-			      size_t len, bool to_device)
+static void sync_all(struct dma_heap_buffer *buffer, size_t offset, size_t len,
+		     bool to_device)
 {
 	struct dma_heap_attachment *a;
 
 	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapcount && dma_heap_attachment_syncs(a))
-			dma_heap_sync(a, offset, len, to_device);
+		if (a->mapcount && attachment_syncs(a))
+			sync_part(a, offset, len, to_device);
 }
 
 /* Show the device all; it may have written if it had the buffer before */
-static void dma_heap_sync_mapping(struct dma_heap_attachment *a, size_t size)
+static void sync_mapping(struct dma_heap_attachment *a, size_t size)
 {
-	if (a->mapcount > 1 && dma_heap_attachment_writes(a))
-		dma_heap_sync(a, 0, size, false);
-	dma_heap_sync(a, 0, size, true);
+	if (a->mapcount > 1 && attachment_writes(a))
+		sync_part(a, 0, size, false);
+	sync_part(a, 0, size, true);
 }
 
 /**
@@ -248,24 +256,29 @@ static void dma_heap_sync_mapping(struct dma_heap_attachment *a, size_t size)
  * @a: attachment that has just been mapped, or mapped once more
  *
  * Context: Process context with the buffer lock held, may sleep.
+ *
+ * Return: How many bytes were maintained.
  */
-void dma_heap_device_access_begins(struct dma_buf *dmabuf,
-				   struct dma_heap_attachment *a)
+size_t dma_heap_device_access_begins(struct dma_buf *dmabuf,
+				     struct dma_heap_attachment *a)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
+	size_t synced;
 
 	lockdep_assert_held(&buffer->lock);
 
-	if (dma_heap_attachment_is_direct(a)) {
-		dma_heap_write_back(dmabuf, 0, dmabuf->size);
-		buffer->stale |= dma_heap_attachment_writes(a);
+	if (attachment_is_noncoherent(a)) {
+		synced = write_back(dmabuf, 0, dmabuf->size);
+		buffer->stale |= attachment_writes(a);
 		to_backing(buffer)->noncoherent = true;
 	} else {
-		dma_heap_drop(dmabuf, 0, dmabuf->size);
-		buffer->dirty |= dma_heap_attachment_writes(a);
-		if (dma_heap_attachment_syncs(a))
-			dma_heap_sync_mapping(a, dmabuf->size);
+		synced = invalidate(dmabuf, 0, dmabuf->size);
+		buffer->dirty |= attachment_writes(a);
+		if (attachment_syncs(a))
+			sync_mapping(a, dmabuf->size);
 	}
+
+	return synced;
 }
 
 /**
@@ -273,8 +286,8 @@ void dma_heap_device_access_begins(struct dma_buf *dmabuf,
  * @dmabuf: buffer of a source that is not uncached
  * @a: attachment that has lost a mapping; its table is still mapped
  *
- * Lines that are stale now are left for the next access by the CPU to drop,
- * if there is one; only devices have nobody who tells that they look again.
+ * The next access by the CPU invalidates the lines that are stale now, if there is one.
+ * Coherent devices that have the buffer mapped look again without an event.
  *
  * Context: Process context with the buffer lock held, may sleep.
  */
@@ -282,20 +295,20 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 				 struct dma_heap_attachment *a)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
-	bool direct = dma_heap_attachment_is_direct(a);
+	bool noncoherent = attachment_is_noncoherent(a);
 
 	lockdep_assert_held(&buffer->lock);
 
-	if (!dma_heap_attachment_writes(a))
+	if (!attachment_writes(a))
 		return;
 
-	if (dma_heap_attachment_syncs(a))
-		dma_heap_sync(a, 0, dmabuf->size, false);
+	if (attachment_syncs(a))
+		sync_part(a, 0, dmabuf->size, false);
 
-	if (direct && dma_heap_devices_read(buffer, false))
-		dma_heap_drop(dmabuf, 0, dmabuf->size);
-	else if (!direct && dma_heap_memory_counts(buffer))
-		dma_heap_write_back(dmabuf, 0, dmabuf->size);
+	if (noncoherent && any_device_maps(buffer, false, false))
+		invalidate(dmabuf, 0, dmabuf->size);
+	else if (!noncoherent && needs_writeback(buffer))
+		write_back(dmabuf, 0, dmabuf->size);
 }
 
 /**
@@ -327,8 +340,8 @@ void dma_heap_kernel_map_begins(struct dma_buf *dmabuf)
 
 	lockdep_assert_held(&buffer->lock);
 
-	dma_heap_drop(dmabuf, 0, dmabuf->size);
-	dma_heap_sync_all(buffer, 0, dmabuf->size, false);
+	invalidate(dmabuf, 0, dmabuf->size);
+	sync_all(buffer, 0, dmabuf->size, false);
 	buffer->dirty = true;
 }
 
@@ -344,9 +357,9 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
 
 	lockdep_assert_held(&buffer->lock);
 
-	if (dma_heap_memory_counts(buffer))
-		dma_heap_write_back(dmabuf, 0, dmabuf->size);
-	dma_heap_sync_all(buffer, 0, dmabuf->size, true);
+	if (needs_writeback(buffer))
+		write_back(dmabuf, 0, dmabuf->size);
+	sync_all(buffer, 0, dmabuf->size, true);
 }
 
 /**
@@ -371,7 +384,7 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 {
 	bool writes = dir != DMA_FROM_DEVICE;
 	struct dma_heap_buffer *buffer = dmabuf->priv;
-	u64 maintained;
+	size_t synced;
 	long ret;
 
 	/* Before the lock: an unmap under the reservation may have to come first */
@@ -387,15 +400,14 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 	}
 
 	mutex_lock(&buffer->lock);
-	maintained = buffer->maintained;
-	dma_heap_drop(dmabuf, offset, len);
-	dma_heap_sync_all(buffer, offset, len, false);
+	synced = invalidate(dmabuf, offset, len);
+	sync_all(buffer, offset, len, false);
 	if (writes) {
 		buffer->dirty = true;
 		buffer->writers++;
 	}
 	trace_dma_heap_sync(buffer->account.ino, true, dir, offset, len,
-			    buffer->maintained - maintained);
+			    synced);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -420,9 +432,9 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 					   u64 offset, u64 len)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
-	u64 maintained;
+	size_t synced = 0;
 
-	/* Who only read has nothing to tell the devices */
+	/* An access that only read has nothing to tell the devices */
 	if (dir == DMA_FROM_DEVICE || buffer->source->uncached) {
 		trace_dma_heap_sync(buffer->account.ino, false, dir, offset,
 				    len, 0);
@@ -430,14 +442,13 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 	}
 
 	mutex_lock(&buffer->lock);
-	maintained = buffer->maintained;
 	if (buffer->writers)
 		buffer->writers--;
-	if (dma_heap_memory_counts(buffer))
-		dma_heap_write_back(dmabuf, offset, len);
-	dma_heap_sync_all(buffer, offset, len, true);
+	if (needs_writeback(buffer))
+		synced = write_back(dmabuf, offset, len);
+	sync_all(buffer, offset, len, true);
 	trace_dma_heap_sync(buffer->account.ino, false, dir, offset, len,
-			    buffer->maintained - maintained);
+			    synced);
 	mutex_unlock(&buffer->lock);
 
 	return 0;

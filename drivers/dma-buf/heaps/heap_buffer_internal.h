@@ -11,7 +11,7 @@
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
-#include "heap_backing.h"
+#include "heap_source.h"
 
 struct device;
 struct dma_buf;
@@ -45,8 +45,8 @@ to_backing(struct dma_heap_buffer *buffer)
 }
 
 /* heap_buffer_cache.c */
-void dma_heap_device_access_begins(struct dma_buf *dmabuf,
-				   struct dma_heap_attachment *a);
+size_t dma_heap_device_access_begins(struct dma_buf *dmabuf,
+				     struct dma_heap_attachment *a);
 void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 				 struct dma_heap_attachment *a);
 void dma_heap_user_map_begins(struct dma_buf *dmabuf);

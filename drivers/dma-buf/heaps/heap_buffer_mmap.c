@@ -29,9 +29,9 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "heap_backing.h"
 #include "heap_buffer.h"
 #include "heap_buffer_internal.h"
+#include "heap_source.h"
 
 /* As many pages as a fault that finds one missing brings back */
 #define FAULT_WINDOW	max(SZ_64K, PAGE_SIZE)

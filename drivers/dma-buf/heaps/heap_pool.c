@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA-BUF heaps: a pool of backings between the exporter and a source
+ * DMA-BUF heaps: the pool of a source
  *
- * A backing is kept as it is when its buffer goes: pages, scatterlist and all,
- * by size and node. The next buffer of that size takes it whole, so that its
- * cost does not depend on the size. In between, the scrubber makes it zero, and
- * has it written back from the CPU's caches if its kind of buffer is used by
- * devices that do not look there.
+ * The pool keeps a backing as it is when its buffer goes: pages, scatterlist and
+ * all, by size and node. The next buffer of that size takes it whole, so that its
+ * cost does not depend on the size. In between, the scrubber zeroes it, and has it
+ * written back from the CPU's caches if devices that do not look there use it.
  *
- * A backing is with a buffer, in the pool, or in the hands of whoever has taken
- * it out under pool->lock; only the last may scrub it or give it back to the
- * source, without the lock.
+ * A backing has a state, see &enum dma_heap_pool_state. The task that made it
+ * POOL_SCRUBBING or POOL_LEAVING has it to itself, and needs no lock to scrub it or
+ * to give it back to the source.
  */
 
+#include <kunit/visibility.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
@@ -27,9 +27,9 @@
 #include <linux/vmstat.h>
 #include <trace/events/dma_heap.h>
 
-#include "heap_backing.h"
 #include "heap_pool.h"
 #include "heap_pool_internal.h"
+#include "heap_source.h"
 
 static unsigned int max_percent = 25;
 module_param(max_percent, uint, 0444);
@@ -37,19 +37,16 @@ MODULE_PARM_DESC(max_percent, "What a pool may hold at first, in percent of RAM 
 
 #define POOL_DECAY_MS	30000
 
-/* How long freeing tasks help the scrubber after an allocation had to */
-#define POOL_DEBT	(HZ / 4)
+/* How long freeing tasks scrub after an allocation had to */
+#define POOL_THROTTLE	(HZ / 4)
 
 /* An allocation that scrubs less than that has not lost much */
-#define POOL_DEBT_PAGES	PHYS_PFN(SZ_64K)
+#define POOL_THROTTLE_PAGES	PHYS_PFN(SZ_64K)
 
-static struct dma_heap_pool *to_pool(struct dma_heap_source *base)
-{
-	return container_of(base, struct dma_heap_pool, base);
-}
+/* Bins */
 
-static struct dma_heap_pool_bin *
-dma_heap_pool_find_bin(struct dma_heap_pool *pool, size_t size, int nid)
+static struct dma_heap_pool_bin *pool_find_bin(struct dma_heap_pool *pool,
+					       size_t size, int nid)
 {
 	struct dma_heap_pool_bin *bin;
 
@@ -63,21 +60,20 @@ dma_heap_pool_find_bin(struct dma_heap_pool *pool, size_t size, int nid)
 }
 
 /* Find or make the bin, and count one user of it; NULL if there is no memory */
-static struct dma_heap_pool_bin *
-dma_heap_pool_get_bin(struct dma_heap_pool *pool, size_t size, int nid,
-		      gfp_t gfp)
+static struct dma_heap_pool_bin *pool_get_bin(struct dma_heap_pool *pool,
+					      size_t size, int nid, gfp_t gfp)
 {
 	struct dma_heap_pool_bin *bin, *new;
 
 	new = kzalloc(sizeof(*new), gfp);
 
 	spin_lock(&pool->lock);
-	bin = dma_heap_pool_find_bin(pool, size, nid);
+	bin = pool_find_bin(pool, size, nid);
 	if (!bin && new) {
 		new->size = size;
 		new->nid = nid;
-		INIT_LIST_HEAD(&new->clean);
-		INIT_LIST_HEAD(&new->dirty);
+		INIT_LIST_HEAD(&new->lists[POOL_ZEROED]);
+		INIT_LIST_HEAD(&new->lists[POOL_DIRTY]);
 		hash_add(pool->bins, &new->node, size);
 		swap(bin, new);
 	}
@@ -90,8 +86,8 @@ dma_heap_pool_get_bin(struct dma_heap_pool *pool, size_t size, int nid,
 	return bin;
 }
 
-static void dma_heap_pool_put_bin(struct dma_heap_pool *pool,
-				  struct dma_heap_pool_bin *bin)
+static void pool_put_bin(struct dma_heap_pool *pool,
+			 struct dma_heap_pool_bin *bin)
 {
 	bool last;
 
@@ -105,8 +101,8 @@ static void dma_heap_pool_put_bin(struct dma_heap_pool *pool,
 		kfree(bin);
 }
 
-/* The node all chunks are of, or NUMA_NO_NODE if they differ */
-static int dma_heap_backing_node(struct dma_heap_backing *backing)
+/* The node of all chunks, or NUMA_NO_NODE if they differ */
+static int backing_node(struct dma_heap_backing *backing)
 {
 	int nid = page_to_nid(sg_page(backing->sgt.sgl));
 	struct scatterlist *sg;
@@ -119,196 +115,205 @@ static int dma_heap_backing_node(struct dma_heap_backing *backing)
 	return nid;
 }
 
-struct dma_heap_backing *dma_heap_pool_oldest_clean(struct dma_heap_pool *pool,
-						    int nid)
+/*
+ * Find the bin of a backing that comes back for the first time. The pool does not
+ * keep memory of several nodes: some of it is far away wherever it is used.
+ */
+static void pool_adopt(struct dma_heap_pool *pool,
+		       struct dma_heap_backing *backing)
 {
-	lockdep_assert_held(&pool->lock);
+	int nid = pool->nid;
 
-	return list_first_entry_or_null(&pool->nodes[nid].clean,
-					struct dma_heap_backing, in_pool);
+	if (nid == NUMA_NO_NODE)
+		nid = backing_node(backing);
+	if (nid != NUMA_NO_NODE)
+		backing->bin = pool_get_bin(pool, backing->size, nid,
+					    GFP_NOWAIT | __GFP_NOWARN);
 }
 
-struct dma_heap_backing *dma_heap_pool_oldest_dirty(struct dma_heap_pool *pool,
-						    int nid)
-{
-	lockdep_assert_held(&pool->lock);
+/* States */
 
-	return list_first_entry_or_null(&pool->nodes[nid].dirty,
-					struct dma_heap_backing, in_pool);
+static bool is_listed(enum dma_heap_pool_state state)
+{
+	return state == POOL_ZEROED || state == POOL_DIRTY;
 }
 
-/* Add a backing that is accounted for to the lists it belongs to */
-void dma_heap_pool_link(struct dma_heap_pool *pool,
-			struct dma_heap_backing *backing)
+static bool is_kept(enum dma_heap_pool_state state)
 {
-	struct dma_heap_pool_bin *bin = backing->bin;
-	struct dma_heap_pool_node *node = &pool->nodes[bin->nid];
+	return is_listed(state) || state == POOL_SCRUBBING;
+}
 
-	lockdep_assert_held(&pool->lock);
+static void pool_add(struct dma_heap_pool *pool,
+		     struct dma_heap_backing *backing)
+{
+	struct dma_heap_pool_node *node = &pool->nodes[backing->bin->nid];
 
-	list_add(&backing->in_bin,
-		 backing->scrubbed ? &bin->clean : &bin->dirty);
-	list_add_tail(&backing->in_pool,
-		      backing->scrubbed ? &node->clean : &node->dirty);
-	bin->count++;
+	list_add(&backing->in_bin, &backing->bin->lists[backing->state]);
+	list_add_tail(&backing->in_pool, &node->lists[backing->state]);
 	WRITE_ONCE(node->pages, node->pages + backing_pages(backing));
-	if (backing->scrubbed)
-		pool->clean_pages += backing_pages(backing);
 }
 
-/* Undo dma_heap_pool_link() */
-void dma_heap_pool_unlink(struct dma_heap_pool *pool,
-			  struct dma_heap_backing *backing)
+static void pool_del(struct dma_heap_pool *pool,
+		     struct dma_heap_backing *backing)
 {
-	struct dma_heap_pool_bin *bin = backing->bin;
-	struct dma_heap_pool_node *node = &pool->nodes[bin->nid];
-
-	lockdep_assert_held(&pool->lock);
+	struct dma_heap_pool_node *node = &pool->nodes[backing->bin->nid];
 
 	list_del(&backing->in_bin);
 	list_del(&backing->in_pool);
-	bin->count--;
 	WRITE_ONCE(node->pages, node->pages - backing_pages(backing));
-	if (backing->scrubbed)
-		pool->clean_pages -= backing_pages(backing);
 }
 
-/* Let a backing count as pooled, or no longer; no interrupt changes the state */
-void dma_heap_pool_account(struct dma_heap_pool *pool,
-			   struct dma_heap_backing *backing, int sign)
+/* Count a backing as the pool's, or no longer: @sign is 1 or -1 */
+static void pool_count(struct dma_heap_pool *pool,
+		       struct dma_heap_backing *backing, int sign)
 {
 	long pages = sign * (long)backing_pages(backing);
 
-	lockdep_assert_held(&pool->lock);
+	if (!backing->bin)
+		return;
 
-	pool->pages += pages;
+	backing->bin->count += sign;
+	/* No interrupt changes the counter */
 	if (!pool->source->reserved)
 		__mod_node_page_state(NODE_DATA(backing->bin->nid),
 				      NR_KERNEL_MISC_RECLAIMABLE, pages);
 }
 
-/* Put a backing that is not in the pool where dma_heap_pool_release() finds it */
-void dma_heap_pool_let_go(struct dma_heap_pool *pool,
-			  struct dma_heap_backing *backing,
-			  struct list_head *removed)
+/* Tell tasks that wait that memory has come back to the source, or may have */
+static void pool_make_progress(struct dma_heap_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
 
-	pool->leaving_pages += backing_pages(backing);
-	list_add_tail(&backing->in_pool, removed);
+	pool->progress++;
+	/* Tasks look at the counter with the lock held, after they have queued */
+	if (waitqueue_active(&pool->progress_wq))
+		wake_up_all(&pool->progress_wq);
 }
 
-/* The same with one that is in the pool */
-void dma_heap_pool_remove(struct dma_heap_pool *pool,
-			  struct dma_heap_backing *backing,
-			  struct list_head *removed)
+/* Evict what is unused for long, some time after the first zeroed backing came */
+static void pool_arm_ageing(struct dma_heap_pool *pool)
 {
-	dma_heap_pool_unlink(pool, backing);
-	dma_heap_pool_account(pool, backing, -1);
-	dma_heap_pool_let_go(pool, backing, removed);
+	if (!delayed_work_pending(&pool->age_work))
+		queue_delayed_work(system_freezable_power_efficient_wq,
+				   &pool->age_work, pool->decay);
 }
 
-/* Let those notice who have looked for memory before */
-void dma_heap_pool_pass(struct dma_heap_pool *pool)
+/* The only function that changes a state. Inline, for the callers that know theirs */
+static __always_inline void pool_set_state(struct dma_heap_pool *pool,
+					   struct dma_heap_backing *backing,
+					   enum dma_heap_pool_state state)
+{
+	enum dma_heap_pool_state old = backing->state;
+
+	lockdep_assert_held(&pool->lock);
+
+	if (is_listed(old))
+		pool_del(pool, backing);
+	backing->state = state;
+	if (is_listed(state))
+		pool_add(pool, backing);
+
+	pool->pages[old] -= backing_pages(backing);
+	pool->pages[state] += backing_pages(backing);
+	if (is_kept(old) != is_kept(state))
+		pool_count(pool, backing, is_kept(state) ? 1 : -1);
+
+	if (old == POOL_SCRUBBING)
+		pool_make_progress(pool);
+	if (state == POOL_ZEROED)
+		pool_arm_ageing(pool);
+}
+
+void dma_heap_pool_set_state(struct dma_heap_pool *pool,
+			     struct dma_heap_backing *backing,
+			     enum dma_heap_pool_state state)
+{
+	pool_set_state(pool, backing, state);
+}
+
+/* Pages in the pool */
+unsigned long dma_heap_pool_kept(struct dma_heap_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
 
-	/* Whoever sees the number finds the memory */
-	smp_store_release(&pool->passed, pool->passed + 1);
+	return pool->pages[POOL_ZEROED] + pool->pages[POOL_DIRTY] +
+	       pool->pages[POOL_SCRUBBING];
 }
 
-void dma_heap_pool_wake_others(struct dma_heap_pool *pool)
-{
-	if (wq_has_sleeper(&pool->others))
-		wake_up_all(&pool->others);
-}
-
-static bool dma_heap_pool_under_pressure(struct dma_heap_pool *pool)
+/* Those of them that are not zeroed yet */
+unsigned long dma_heap_pool_unzeroed(struct dma_heap_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
 
-	return time_before64(get_jiffies_64(), pool->pressure_until);
+	return pool->pages[POOL_DIRTY] + pool->pages[POOL_SCRUBBING];
 }
 
-bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
-			    struct dma_heap_backing *backing)
+/* Eviction */
+
+struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool,
+					      int nid,
+					      enum dma_heap_pool_state state)
 {
 	lockdep_assert_held(&pool->lock);
 
-	return backing->bin && backing_pages(backing) <= pool->max_pages &&
-	       !pool->wanted && !dma_heap_pool_under_pressure(pool);
-}
-
-/* Give backings that have been taken out to the source, without the lock */
-void dma_heap_pool_release(struct dma_heap_pool *pool,
-			   struct list_head *removed)
-{
-	struct dma_heap_backing *backing, *next;
-	unsigned long pages = 0;
-
-	if (list_empty(removed))
-		return;
-
-	list_for_each_entry_safe(backing, next, removed, in_pool) {
-		struct dma_heap_pool_bin *bin = backing->bin;
-
-		pages += backing_pages(backing);
-		pool->source->ops->free(pool->source, backing);
-		if (bin)
-			dma_heap_pool_put_bin(pool, bin);
-	}
-
-	spin_lock(&pool->lock);
-	pool->leaving_pages -= pages;
-	dma_heap_pool_pass(pool);
-	spin_unlock(&pool->lock);
-
-	dma_heap_pool_wake_others(pool);
+	return list_first_entry_or_null(&pool->nodes[nid].lists[state],
+					struct dma_heap_backing, in_pool);
 }
 
 /* The oldest dirty one that the source takes back as it is */
-static struct dma_heap_backing *
-dma_heap_pool_oldest_worthless(struct dma_heap_pool *pool, int nid)
+struct dma_heap_backing *dma_heap_pool_oldest_worthless(struct dma_heap_pool *pool,
+							int nid)
 {
 	return pool->source->reserved ? NULL :
-					dma_heap_pool_oldest_dirty(pool, nid);
+	       dma_heap_pool_oldest(pool, nid, POOL_DIRTY);
 }
 
-/* Remove at least that many pages of a node, dirty ones first; may be less */
-unsigned long dma_heap_pool_trim(struct dma_heap_pool *pool, int nid,
-				 unsigned long nr_pages)
+/* Move a backing to @leaving, for dma_heap_pool_dispose(); count it in @reason */
+void dma_heap_pool_evict(struct dma_heap_pool *pool,
+			 struct dma_heap_backing *backing, u64 *reason,
+			 struct list_head *leaving)
 {
-	struct dma_heap_backing *backing;
-	unsigned long pages = 0;
-	LIST_HEAD(removed);
+	dma_heap_pool_set_state(pool, backing, POOL_LEAVING);
+	list_add_tail(&backing->in_pool, leaving);
+	*reason += backing_pages(backing);
+}
+
+/* Give evicted backings back to the source */
+void dma_heap_pool_dispose(struct dma_heap_pool *pool,
+			   struct list_head *leaving)
+{
+	struct dma_heap_backing *backing, *next;
+	unsigned long total = 0, lost = 0;
+
+	if (list_empty(leaving))
+		return;
+
+	list_for_each_entry_safe(backing, next, leaving, in_pool) {
+		unsigned long pages = backing_pages(backing);
+		struct dma_heap_pool_bin *bin = backing->bin;
+
+		total += pages;
+		if (pool->source->ops->free(pool->source, backing))
+			lost += pages;
+		if (bin)
+			pool_put_bin(pool, bin);
+	}
 
 	spin_lock(&pool->lock);
-	while (pages < nr_pages) {
-		backing = dma_heap_pool_oldest_worthless(pool, nid) ?:
-			  dma_heap_pool_oldest_clean(pool, nid);
-		if (!backing)
-			break;
-		pages += backing_pages(backing);
-		dma_heap_pool_remove(pool, backing, &removed);
-	}
-	pool->stats.shrunk_pages += pages;
+	pool->pages[POOL_LEAVING] -= total;
+	pool->stats.leaked_pages += lost;
+	pool_make_progress(pool);
 	spin_unlock(&pool->lock);
-	if (pages)
-		trace_dma_heap_shrink(pool->name, pages);
-
-	dma_heap_pool_release(pool, &removed);
-
-	return pages;
 }
 
-/* The one to go when the pool is full: clean ones have been there for longer */
-static struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool)
+/* The one to go when the pool is full: zeroed ones have been there for longer */
+static struct dma_heap_backing *pool_oldest(struct dma_heap_pool *pool)
 {
 	struct dma_heap_backing *backing;
 	int nid;
 
 	for_each_node(nid) {
-		backing = dma_heap_pool_oldest_clean(pool, nid);
+		backing = dma_heap_pool_oldest(pool, nid, POOL_ZEROED);
 		if (backing)
 			return backing;
 	}
@@ -321,181 +326,176 @@ static struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool)
 	return NULL;
 }
 
-/* See that there is room below the cap; what has to go is added to @removed */
-bool dma_heap_pool_make_room(struct dma_heap_pool *pool, unsigned long pages,
-			     struct list_head *removed)
+/* Evict until the pool holds no more than @max pages; returns whether it could */
+static bool pool_trim_to(struct dma_heap_pool *pool, unsigned long max,
+			 struct list_head *leaving)
 {
 	struct dma_heap_backing *backing;
 
-	lockdep_assert_held(&pool->lock);
-
-	while (pool->pages + pages > pool->max_pages) {
-		backing = dma_heap_pool_oldest(pool);
+	while (dma_heap_pool_kept(pool) > max) {
+		backing = pool_oldest(pool);
 		if (!backing)
 			return false;
-		pool->stats.evicted_pages += backing_pages(backing);
-		dma_heap_pool_remove(pool, backing, removed);
+		dma_heap_pool_evict(pool, backing, &pool->stats.evicted_pages,
+				    leaving);
 	}
 
 	return true;
 }
 
+/* Evict others until a backing fits below the cap; one being scrubbed counts already */
+static bool pool_make_room(struct dma_heap_pool *pool,
+			   struct dma_heap_backing *backing,
+			   struct list_head *leaving)
+{
+	unsigned long more = is_kept(backing->state) ? 0 : backing_pages(backing);
+
+	return pool_trim_to(pool, pool->max_pages - more, leaving);
+}
+
+bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
+			    struct dma_heap_backing *backing)
+{
+	lockdep_assert_held(&pool->lock);
+
+	return backing->bin && backing_pages(backing) <= pool->max_pages &&
+	       !pool->no_keep &&
+	       !time_before64(get_jiffies_64(), pool->no_keep_until);
+}
+
+/*
+ * Put a backing that the task has in its hands into the pool, or else to @leaving,
+ * counted in @reason. @scrub_error is what dma_heap_pool_scrub() gave: a backing that
+ * cannot be scrubbed is lost. A reserved source does not take back what is dirty: that
+ * stays until it is scrubbed, whatever the cap.
+ */
+void dma_heap_pool_settle(struct dma_heap_pool *pool,
+			  struct dma_heap_backing *backing, int scrub_error,
+			  u64 *reason, struct list_head *leaving)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (scrub_error == -EIO) {
+		dma_heap_pool_evict(pool, backing, &pool->stats.leaked_pages,
+				    leaving);
+	} else if (pool->source->reserved && !backing->zeroed && backing->bin) {
+		dma_heap_pool_set_state(pool, backing, POOL_DIRTY);
+	} else if (dma_heap_pool_may_keep(pool, backing) &&
+		   pool_make_room(pool, backing, leaving)) {
+		dma_heap_pool_set_state(pool, backing, backing->zeroed ?
+					POOL_ZEROED : POOL_DIRTY);
+	} else {
+		dma_heap_pool_evict(pool, backing, reason, leaving);
+	}
+}
+
+/* Allocation */
+
 /* The node to look at first: where the caller is, if there is a choice */
-static int dma_heap_pool_nid(struct dma_heap_pool *pool)
+static int pool_nid(struct dma_heap_pool *pool)
 {
 	return pool->nid == NUMA_NO_NODE ? numa_mem_id() : pool->nid;
 }
 
 /*
- * The newest one, clean if there is such. A reserved source may have clean memory
+ * The newest one, zeroed if there is such. A reserved source may have zeroed memory
  * where the pool has none, and else waits for the scrubber.
  */
-static struct dma_heap_backing *
-dma_heap_pool_newest(struct dma_heap_pool *pool, struct dma_heap_pool_bin *bin)
+static struct dma_heap_backing *pool_newest(struct dma_heap_pool *pool,
+					    struct dma_heap_pool_bin *bin)
 {
-	struct list_head *list = &bin->clean;
+	struct list_head *list = &bin->lists[POOL_ZEROED];
 
 	if (list_empty(list) && !pool->source->reserved)
-		list = &bin->dirty;
+		list = &bin->lists[POOL_DIRTY];
 
 	return list_first_entry_or_null(list, struct dma_heap_backing, in_bin);
 }
 
-static struct dma_heap_backing *dma_heap_pool_take(struct dma_heap_pool *pool,
-						   size_t size)
+static bool task_is_killed(struct dma_heap_pool *pool,
+			   struct dma_heap_backing *backing)
+{
+	return fatal_signal_pending(current);
+}
+
+/*
+ * No zeroed backing is left: zero the dirty one here, and throttle tasks that free.
+ * Returns 0, or -EINTR if the task is killed; the pool has the backing then.
+ */
+static int pool_direct_scrub(struct dma_heap_pool *pool,
+			     struct dma_heap_backing *backing)
+{
+	LIST_HEAD(leaving);
+	int ret;
+
+	ret = dma_heap_pool_scrub(pool, backing, task_is_killed);
+
+	spin_lock(&pool->lock);
+	if (backing_pages(backing) >= POOL_THROTTLE_PAGES)
+		pool->throttle_until = get_jiffies_64() + POOL_THROTTLE;
+	if (ret)
+		dma_heap_pool_settle(pool, backing, ret,
+				     &pool->stats.evicted_pages, &leaving);
+	else
+		pool->stats.paid_pages += backing_pages(backing);
+	spin_unlock(&pool->lock);
+
+	if (ret) {
+		dma_heap_pool_dispose(pool, &leaving);
+		dma_heap_pool_wake_scrubber_later(pool);
+	}
+
+	return ret;
+}
+
+/*
+ * Get a backing of @size bytes, zeroed. Returns NULL if the pool has none, or -EINTR
+ * as an ERR_PTR() if the task is killed.
+ */
+struct dma_heap_backing *dma_heap_pool_get(struct dma_heap_pool *pool,
+					   size_t size)
 {
 	struct dma_heap_backing *backing = NULL;
 	struct dma_heap_pool_bin *bin;
+	int ret;
 
 	spin_lock(&pool->lock);
-	bin = dma_heap_pool_find_bin(pool, size, dma_heap_pool_nid(pool));
+	bin = pool_find_bin(pool, size, pool_nid(pool));
 	if (bin)
-		backing = dma_heap_pool_newest(pool, bin);
+		backing = pool_newest(pool, bin);
 	if (!backing) {
 		pool->stats.misses++;
 	} else {
-		dma_heap_pool_unlink(pool, backing);
-		dma_heap_pool_account(pool, backing, -1);
-		if (backing->scrubbed)
+		pool_set_state(pool, backing, POOL_OUT);
+		if (backing->zeroed)
 			pool->stats.hits++;
 		else
 			pool->stats.dirty_hits++;
 	}
 	spin_unlock(&pool->lock);
 
-	if (backing)
-		trace_dma_heap_pool_hit(pool->name, size, backing->scrubbed);
-	else
+	if (!backing) {
 		trace_dma_heap_pool_miss(pool->name, size);
-
-	return backing;
-}
-
-/* Nobody may ever get the memory of a backing again */
-void dma_heap_pool_leak(struct dma_heap_pool *pool,
-			struct dma_heap_backing *backing,
-			struct list_head *removed)
-{
-	lockdep_assert_held(&pool->lock);
-
-	pool->stats.leaked_pages += backing_pages(backing);
-	dma_heap_pool_let_go(pool, backing, removed);
-}
-
-/*
- * Is a backing to stay? What has to be made room for that is added to @removed.
- * A reserved source does not take back what is dirty: that stays until it is
- * scrubbed, whatever the cap.
- */
-static bool dma_heap_pool_keep(struct dma_heap_pool *pool,
-			       struct dma_heap_backing *backing,
-			       struct list_head *removed)
-{
-	lockdep_assert_held(&pool->lock);
-
-	if (pool->source->reserved && !backing->scrubbed)
-		return backing->bin;
-
-	return dma_heap_pool_may_keep(pool, backing) &&
-	       dma_heap_pool_make_room(pool, backing_pages(backing), removed);
-}
-
-/*
- * Put a backing that belongs to nobody into the pool, or into @removed if the
- * pool cannot have it. Returns how many dirty pages there are then.
- */
-static unsigned long dma_heap_pool_insert(struct dma_heap_pool *pool,
-					  struct dma_heap_backing *backing,
-					  struct list_head *removed)
-{
-	unsigned long pages = backing_pages(backing);
-
-	lockdep_assert_held(&pool->lock);
-
-	if (dma_heap_pool_keep(pool, backing, removed)) {
-		dma_heap_pool_account(pool, backing, 1);
-		dma_heap_pool_link(pool, backing);
-		dma_heap_pool_pass(pool);
-	} else {
-		pool->stats.evicted_pages += pages;
-		dma_heap_pool_let_go(pool, backing, removed);
+		return NULL;
 	}
 
-	return pool->pages - pool->clean_pages;
-}
-
-static bool dma_heap_pool_task_killed(struct dma_heap_pool *pool)
-{
-	return fatal_signal_pending(current);
-}
-
-/* A dirty backing is all there is: scrub it, and have others help from now on */
-static struct dma_heap_backing *
-dma_heap_pool_alloc_dirty(struct dma_heap_pool *pool,
-			  struct dma_heap_backing *backing)
-{
-	unsigned long pages = backing_pages(backing), dirty = 0;
-	LIST_HEAD(removed);
-	bool scrubbed;
-
-	scrubbed = !dma_heap_pool_scrub(pool, backing,
-					dma_heap_pool_task_killed);
-
-	spin_lock(&pool->lock);
-	if (pages >= POOL_DEBT_PAGES)
-		pool->debt_until = get_jiffies_64() + POOL_DEBT;
-	if (scrubbed)
-		pool->stats.paid_pages += pages;
-	else
-		dirty = dma_heap_pool_insert(pool, backing, &removed);
-	spin_unlock(&pool->lock);
-
-	dma_heap_pool_release(pool, &removed);
-	if (dirty)
-		dma_heap_pool_wake_scrubber(pool, dirty);
-
-	return scrubbed ? backing : ERR_PTR(-EINTR);
-}
-
-static struct dma_heap_backing *
-dma_heap_pool_alloc(struct dma_heap_source *base, size_t size)
-{
-	struct dma_heap_pool *pool = to_pool(base);
-	struct dma_heap_backing *backing;
-
-	backing = dma_heap_pool_take(pool, size);
-	if (!backing)
-		return pool->source->ops->alloc(pool->source, size);
-
-	if (!backing->scrubbed)
-		return dma_heap_pool_alloc_dirty(pool, backing);
+	trace_dma_heap_pool_hit(pool->name, size, backing->zeroed);
+	if (!backing->zeroed) {
+		ret = pool_direct_scrub(pool, backing);
+		if (ret)
+			return ERR_PTR(ret);
+	}
 
 	return backing;
 }
 
-/* Whoever frees has to scrub if the scrubber does not keep up */
-static bool dma_heap_pool_has_to_pay(struct dma_heap_pool *pool,
-				     struct dma_heap_backing *backing)
+/*
+ * Does the task that frees have to scrub, because the scrubber does not keep up? What
+ * has to go to make room is added to @leaving: what cannot stay is not scrubbed.
+ */
+static bool pool_throttles(struct dma_heap_pool *pool,
+			   struct dma_heap_backing *backing,
+			   struct list_head *leaving)
 {
 	lockdep_assert_held(&pool->lock);
 
@@ -503,149 +503,48 @@ static bool dma_heap_pool_has_to_pay(struct dma_heap_pool *pool,
 	if (pool->source->reserved)
 		return !backing->bin;
 
+	if (dma_heap_pool_unzeroed(pool) <= pool->max_pages / 2 &&
+	    !time_before64(get_jiffies_64(), pool->throttle_until))
+		return false;
+
 	return dma_heap_pool_may_keep(pool, backing) &&
-	       (pool->pages - pool->clean_pages > pool->max_pages / 2 ||
-		time_before64(get_jiffies_64(), pool->debt_until));
+	       pool_make_room(pool, backing, leaving);
 }
 
-/* Scrub what is being freed; the lock is dropped meanwhile */
-static int dma_heap_pool_pay(struct dma_heap_pool *pool,
-			     struct dma_heap_backing *backing)
+/* Take back a backing, whatever is in it */
+void dma_heap_pool_put(struct dma_heap_pool *pool,
+		       struct dma_heap_backing *backing)
 {
-	unsigned long pages = backing_pages(backing);
-	int ret;
+	unsigned long dirty;
+	LIST_HEAD(leaving);
+	int ret = 0;
 
-	lockdep_assert_held(&pool->lock);
-
-	pool->paying_pages += pages;
-	spin_unlock(&pool->lock);
-	ret = dma_heap_pool_scrub(pool, backing, NULL);
-	spin_lock(&pool->lock);
-	pool->paying_pages -= pages;
-	if (!ret)
-		pool->stats.paid_pages += pages;
-
-	return ret;
-}
-
-/*
- * Find out where a backing belongs that comes back for the first time. One with
- * memory of several nodes is not worth keeping: some of it will be far away
- * wherever it is used.
- */
-static void dma_heap_pool_adopt(struct dma_heap_pool *pool,
-				struct dma_heap_backing *backing)
-{
-	int nid = pool->nid;
-
-	if (nid == NUMA_NO_NODE)
-		nid = dma_heap_backing_node(backing);
-	if (nid != NUMA_NO_NODE)
-		backing->bin = dma_heap_pool_get_bin(pool, backing->size, nid,
-						     GFP_NOWAIT | __GFP_NOWARN);
-}
-
-static void dma_heap_pool_free(struct dma_heap_source *base,
-			       struct dma_heap_backing *backing)
-{
-	struct dma_heap_pool *pool = to_pool(base);
-	unsigned long pages = backing_pages(backing), dirty = 0;
-	bool alone, pay, leak = false;
-	LIST_HEAD(removed);
-
-	backing->scrubbed = false;
-	backing->cleaned = false;
+	backing->zeroed = false;
+	backing->written_back = false;
 	backing->freed = jiffies;
 	if (!backing->bin)
-		dma_heap_pool_adopt(pool, backing);
+		pool_adopt(pool, backing);
 
 	spin_lock(&pool->lock);
-	pay = dma_heap_pool_has_to_pay(pool, backing);
-	if (pay)
-		leak = dma_heap_pool_pay(pool, backing);
-	if (leak)
-		dma_heap_pool_leak(pool, backing, &removed);
-	else
-		dirty = dma_heap_pool_insert(pool, backing, &removed);
-	alone = pool->pages == pages;
+	if (pool_throttles(pool, backing, &leaving)) {
+		dma_heap_pool_set_state(pool, backing, POOL_SCRUBBING);
+		spin_unlock(&pool->lock);
+		ret = dma_heap_pool_scrub(pool, backing, NULL);
+		spin_lock(&pool->lock);
+		if (!ret)
+			pool->stats.paid_pages += backing_pages(backing);
+	}
+	dma_heap_pool_settle(pool, backing, ret, &pool->stats.evicted_pages,
+			     &leaving);
+	dirty = pool->pages[POOL_DIRTY];
 	spin_unlock(&pool->lock);
 
-	dma_heap_pool_release(pool, &removed);
-	/* Somebody may wait for what was in our hands */
-	if (pay)
-		dma_heap_pool_wake_others(pool);
-	/*
-	 * What the task has paid for is no work. But if the pool was empty, the
-	 * scrubber does not know that there is something to decay.
-	 */
+	dma_heap_pool_dispose(pool, &leaving);
 	if (dirty)
-		dma_heap_pool_wake_scrubber(pool, dirty);
-	else if (alone)
-		dma_heap_pool_change_decay(pool);
+		dma_heap_pool_wake_scrubber_later(pool);
 }
 
-static const struct dma_heap_source_ops dma_heap_pool_ops = {
-	.alloc = dma_heap_pool_alloc,
-	.free = dma_heap_pool_free,
-};
-
-/**
- * dma_heap_pool_source - the source that allocates from a pool
- * @pool: the pool
- *
- * Context: Any.
- *
- * Return: What to give to dma_heap_buffer_export(); lives as long as the pool.
- */
-struct dma_heap_source *dma_heap_pool_source(struct dma_heap_pool *pool)
-{
-	return &pool->base;
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_source, DMA_BUF_HEAP);
-
-/**
- * dma_heap_pool_origin - the source that a pool stands in front of
- * @base: what dma_heap_pool_source() gave
- *
- * Context: Any.
- *
- * Return: The source given to dma_heap_pool_create().
- */
-struct dma_heap_source *dma_heap_pool_origin(struct dma_heap_source *base)
-{
-	return to_pool(base)->source;
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_origin, DMA_BUF_HEAP);
-
-/**
- * dma_heap_pool_set_node - say that all memory of the source is of one node
- * @pool: the pool, which nobody has used yet
- * @nid: the node
- *
- * A task on another node finds what is in the pool, too, then.
- *
- * Context: Any.
- */
-void dma_heap_pool_set_node(struct dma_heap_pool *pool, int nid)
-{
-	pool->nid = nid;
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_set_node, DMA_BUF_HEAP);
-
-/**
- * dma_heap_pool_count_leak - note that the source will not give memory again
- * @pool: the pool
- * @size: bytes of the backing that the source got back and could not keep
- *
- * Context: Process context.
- */
-void dma_heap_pool_count_leak(struct dma_heap_pool *pool, size_t size)
-{
-	spin_lock(&pool->lock);
-	pool->stats.leaked_pages += PHYS_PFN(size);
-	spin_unlock(&pool->lock);
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_count_leak, DMA_BUF_HEAP);
+/* Settings */
 
 /**
  * dma_heap_pool_set_max - set the most a pool may hold
@@ -657,19 +556,19 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_pool_count_leak, DMA_BUF_HEAP);
  */
 void dma_heap_pool_set_max(struct dma_heap_pool *pool, size_t max_bytes)
 {
-	LIST_HEAD(removed);
+	LIST_HEAD(leaving);
 
 	spin_lock(&pool->lock);
 	WRITE_ONCE(pool->max_pages, PHYS_PFN(max_bytes));
-	dma_heap_pool_make_room(pool, 0, &removed);
+	pool_trim_to(pool, pool->max_pages, &leaving);
 	spin_unlock(&pool->lock);
 
-	dma_heap_pool_release(pool, &removed);
+	dma_heap_pool_dispose(pool, &leaving);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_set_max, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_set_max);
 
 /**
- * dma_heap_pool_set_decay - set how long a pool keeps what nobody wants
+ * dma_heap_pool_set_decay - set how long a pool keeps what is unused
  * @pool: the pool
  * @decay_ms: milliseconds since a backing's buffer was freed
  *
@@ -679,16 +578,16 @@ void dma_heap_pool_set_decay(struct dma_heap_pool *pool, unsigned int decay_ms)
 {
 	spin_lock(&pool->lock);
 	WRITE_ONCE(pool->decay, max(msecs_to_jiffies(decay_ms), 1UL));
+	/* It finds out anew when to look again */
+	mod_delayed_work(system_freezable_power_efficient_wq, &pool->age_work, 0);
 	spin_unlock(&pool->lock);
-
-	dma_heap_pool_change_decay(pool);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_set_decay, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_set_decay);
 
 /* Set how many of a bin stay; returns how many are missing */
-static unsigned int dma_heap_pool_set_keep(struct dma_heap_pool *pool,
-					   struct dma_heap_pool_bin *bin,
-					   unsigned int count)
+static unsigned int pool_set_keep(struct dma_heap_pool *pool,
+				  struct dma_heap_pool_bin *bin,
+				  unsigned int count)
 {
 	unsigned int have;
 
@@ -697,8 +596,6 @@ static unsigned int dma_heap_pool_set_keep(struct dma_heap_pool *pool,
 	bin->users += !!count - !!bin->keep;
 	bin->keep = count;
 	have = bin->count;
-	if (pool->scrubbing && pool->scrubbing->bin == bin)
-		have++;
 	spin_unlock(&pool->lock);
 
 	return count > have ? count - have : 0;
@@ -708,16 +605,15 @@ static unsigned int dma_heap_pool_set_keep(struct dma_heap_pool *pool,
  * None comes into the pool before all are there: a source that is short of memory
  * would have those back to give them out again. What is in the bin may go for that.
  */
-static int dma_heap_pool_fill_bin(struct dma_heap_pool *pool,
-				  struct dma_heap_pool_bin *bin,
-				  unsigned int count)
+static int pool_fill_bin(struct dma_heap_pool *pool,
+			 struct dma_heap_pool_bin *bin, unsigned int count)
 {
 	struct dma_heap_backing *backing, *next;
 	unsigned int n;
 	LIST_HEAD(got);
 	int ret = 0;
 
-	for (n = 0; n < dma_heap_pool_set_keep(pool, bin, count); n++) {
+	for (n = 0; n < pool_set_keep(pool, bin, count); n++) {
 		backing = pool->source->ops->alloc(pool->source, bin->size);
 		if (IS_ERR(backing)) {
 			ret = PTR_ERR(backing);
@@ -727,7 +623,7 @@ static int dma_heap_pool_fill_bin(struct dma_heap_pool *pool,
 	}
 
 	list_for_each_entry_safe(backing, next, &got, in_pool)
-		dma_heap_pool_free(&pool->base, backing);
+		dma_heap_pool_put(pool, backing);
 
 	return ret;
 }
@@ -739,7 +635,7 @@ static int dma_heap_pool_fill_bin(struct dma_heap_pool *pool,
  * @count: how many there are to be, of the calling CPU's node if there is a
  *	   choice
  *
- * The decay leaves as many as that in the pool. The shrinker does not, nor are
+ * Ageing leaves as many as that in the pool. The shrinker does not, nor are
  * they got anew then. A count of 0 makes @size one like any other again.
  *
  * Context: Process context, may sleep.
@@ -759,46 +655,18 @@ int dma_heap_pool_prefill(struct dma_heap_pool *pool, size_t size,
 	if (count && PHYS_PFN(size) > READ_ONCE(pool->max_pages) / count)
 		return -ENOSPC;
 
-	bin = dma_heap_pool_get_bin(pool, size, dma_heap_pool_nid(pool),
-				    GFP_KERNEL);
+	bin = pool_get_bin(pool, size, pool_nid(pool), GFP_KERNEL);
 	if (!bin)
 		return -ENOMEM;
 
-	ret = dma_heap_pool_fill_bin(pool, bin, count);
+	ret = pool_fill_bin(pool, bin, count);
 	if (ret)
-		dma_heap_pool_set_keep(pool, bin, 0);
-	dma_heap_pool_put_bin(pool, bin);
+		pool_set_keep(pool, bin, 0);
+	pool_put_bin(pool, bin);
 
 	return ret;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_prefill, DMA_BUF_HEAP);
-
-/**
- * dma_heap_pool_drain - give everything in a pool back to the source
- * @pool: the pool
- *
- * What the scrubber is at stays, and what is dirty if the source is reserved.
- *
- * Context: Any process context, also while reclaiming memory. May sleep.
- *
- * Return: How many pages that were.
- */
-unsigned long dma_heap_pool_drain(struct dma_heap_pool *pool)
-{
-	unsigned long freed, total = 0;
-	int nid;
-
-	for_each_node(nid) {
-		do {
-			freed = dma_heap_pool_trim(pool, nid, MAX_ORDER_NR_PAGES);
-			total += freed;
-			cond_resched();
-		} while (freed);
-	}
-
-	return total;
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_drain, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_prefill);
 
 /**
  * dma_heap_pool_get_stats - read the counters of a pool
@@ -812,23 +680,25 @@ void dma_heap_pool_get_stats(struct dma_heap_pool *pool,
 {
 	spin_lock(&pool->lock);
 	*stats = pool->stats;
-	stats->clean_pages = pool->clean_pages;
-	stats->dirty_pages = pool->pages - pool->clean_pages;
+	stats->clean_pages = pool->pages[POOL_ZEROED];
+	stats->dirty_pages = dma_heap_pool_unzeroed(pool);
 	spin_unlock(&pool->lock);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_get_stats, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_get_stats);
 
-static void dma_heap_pool_init(struct dma_heap_pool *pool)
+/* Life */
+
+static void pool_init(struct dma_heap_pool *pool)
 {
 	int nid;
 
 	spin_lock_init(&pool->lock);
 	hash_init(pool->bins);
-	init_waitqueue_head(&pool->wait);
-	init_waitqueue_head(&pool->others);
+	init_waitqueue_head(&pool->scrub_wq);
+	init_waitqueue_head(&pool->progress_wq);
 	for_each_node(nid) {
-		INIT_LIST_HEAD(&pool->nodes[nid].clean);
-		INIT_LIST_HEAD(&pool->nodes[nid].dirty);
+		INIT_LIST_HEAD(&pool->nodes[nid].lists[POOL_ZEROED]);
+		INIT_LIST_HEAD(&pool->nodes[nid].lists[POOL_DIRTY]);
 	}
 
 	/* Teach lockdep the order before anybody can get it wrong */
@@ -838,14 +708,13 @@ static void dma_heap_pool_init(struct dma_heap_pool *pool)
 }
 
 /**
- * dma_heap_pool_create - put a pool in front of a source
+ * dma_heap_pool_create - make the pool of a source
  * @name: name of the heap, kept
- * @source: the source, with a scrub operation
+ * @source: the source; &dma_heap_source.pool is set
  *
  * Context: Process context, may sleep.
  *
- * Return: The pool, to be used through dma_heap_pool_source(), or an ERR_PTR():
- * -ENOMEM, or what starting the scrubber gave.
+ * Return: The pool, or an ERR_PTR(): -ENOMEM, or what starting the scrubber gave.
  */
 struct dma_heap_pool *dma_heap_pool_create(const char *name,
 					   struct dma_heap_source *source)
@@ -857,37 +726,37 @@ struct dma_heap_pool *dma_heap_pool_create(const char *name,
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 
-	dma_heap_pool_init(pool);
-	pool->base.ops = &dma_heap_pool_ops;
-	pool->base.uncached = source->uncached;
+	pool_init(pool);
 	pool->source = source;
-	pool->nid = NUMA_NO_NODE;
 	pool->name = name;
-	pool->max_pages = totalram_pages() / 100 * min(max_percent, 100u);
+	pool->nid = source->first ? page_to_nid(source->first) : NUMA_NO_NODE;
+	pool->max_pages = source->first ? PHYS_PFN(source->pool_max) :
+			  totalram_pages() / 100 * min(max_percent, 100u);
 	pool->decay = msecs_to_jiffies(POOL_DECAY_MS);
-
-	ret = dma_heap_pool_start_scrubber(pool);
-	if (ret)
-		goto err_free_pool;
 
 	ret = dma_heap_pool_reclaim_init(pool);
 	if (ret)
-		goto err_stop_scrubber;
+		goto err_free_pool;
 
-	dma_heap_pool_files_init(pool);
+	ret = dma_heap_pool_start_scrubber(pool);
+	if (ret)
+		goto err_reclaim_fini;
+
+	dma_heap_pool_list_add(pool);
+	source->pool = pool;
 
 	return pool;
 
-err_stop_scrubber:
-	dma_heap_pool_stop_scrubber(pool);
+err_reclaim_fini:
+	dma_heap_pool_reclaim_fini(pool);
 err_free_pool:
 	kfree(pool);
 	return ERR_PTR(ret);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_create, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_create);
 
 /* Bins are left only if they are to keep something */
-static void dma_heap_pool_free_bins(struct dma_heap_pool *pool)
+static void pool_free_bins(struct dma_heap_pool *pool)
 {
 	struct dma_heap_pool_bin *bin;
 	struct hlist_node *next;
@@ -908,17 +777,18 @@ static void dma_heap_pool_free_bins(struct dma_heap_pool *pool)
  */
 void dma_heap_pool_destroy(struct dma_heap_pool *pool)
 {
-	dma_heap_pool_files_fini(pool);
-	dma_heap_pool_reclaim_fini(pool);
+	dma_heap_pool_list_del(pool);
 	if (pool->source->reserved)
 		dma_heap_pool_wait_scrubbed(pool);
 	dma_heap_pool_stop_scrubber(pool);
+	dma_heap_pool_reclaim_fini(pool);
 	dma_heap_pool_drain(pool);
-	WARN_ON(pool->pages);
-	dma_heap_pool_free_bins(pool);
+	pool_free_bins(pool);
+	pool->source->pool = NULL;
 	kfree(pool);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_destroy, DMA_BUF_HEAP);
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_destroy);
 
 MODULE_DESCRIPTION("Pool of memory for the DMA-BUF heaps");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF_HEAP);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA-BUF heaps: how memory gets out of a pool when others need it
+ * DMA-BUF heaps: how memory leaves a pool
  *
- * Reclaim takes as much as it asks for, as whole backings, and dirty ones
- * first: these would only cost the time to scrub them. If a task has to wait
- * for reclaim, the pool keeps nothing more for a while. Before the OOM killer
- * looks for a victim, the pool is empty.
+ * Reclaim takes as much as it asks for, as whole backings, and dirty ones first: these
+ * would only cost the time to scrub them. If a task has to wait for reclaim, the pool
+ * keeps nothing more for a while. Before the OOM killer looks for a victim, the pool
+ * is empty. A worker evicts what is unused for long.
  *
- * A source that has no more may have back what is here, too. What has been
- * reserved for it concerns nobody else.
+ * A source that has no memory left may have the pool's back, too. Memory that is
+ * reserved for a source concerns nobody else.
  */
 
 #include <kunit/visibility.h>
@@ -20,6 +20,7 @@
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/swap.h>
+#include <trace/events/dma_heap.h>
 
 #include "heap_pool_internal.h"
 
@@ -27,37 +28,154 @@
 #define POOL_PRESSURE	HZ
 
 /* How long to wait for the backing the scrubber is at: a chunk, if it may run */
-#define POOL_SCRUBBING	(HZ / 5)
+#define POOL_SCRUB_WAIT	(HZ / 5)
 
 /* The same for an allocation that would fail else, on a busy machine, too */
 #define POOL_SHORTAGE	HZ
 
-static unsigned long dma_heap_pool_count(struct shrinker *shrinker,
-					 struct shrink_control *sc)
+/* Ageing need not be more exact than that */
+#define POOL_AGE_SLACK	((unsigned long)HZ / 20)
+
+/* Evict at least that many pages of a node, dirty ones first; returns how many */
+static unsigned long pool_trim(struct dma_heap_pool *pool, int nid,
+			       unsigned long nr_pages)
+{
+	struct dma_heap_backing *backing;
+	unsigned long pages = 0;
+	LIST_HEAD(leaving);
+
+	spin_lock(&pool->lock);
+	while (pages < nr_pages) {
+		backing = dma_heap_pool_oldest_worthless(pool, nid) ?:
+			  dma_heap_pool_oldest(pool, nid, POOL_ZEROED);
+		if (!backing)
+			break;
+		pages += backing_pages(backing);
+		dma_heap_pool_evict(pool, backing, &pool->stats.shrunk_pages,
+				    &leaving);
+	}
+	spin_unlock(&pool->lock);
+	if (pages)
+		trace_dma_heap_shrink(pool->name, pages);
+
+	dma_heap_pool_dispose(pool, &leaving);
+
+	return pages;
+}
+
+/**
+ * dma_heap_pool_drain - give everything in a pool back to the source
+ * @pool: the pool
+ *
+ * What the scrubber is at stays, and what is dirty if the source is reserved.
+ *
+ * Context: Any process context, also while reclaiming memory. May sleep.
+ *
+ * Return: How many pages that were.
+ */
+unsigned long dma_heap_pool_drain(struct dma_heap_pool *pool)
+{
+	unsigned long freed, total = 0;
+	int nid;
+
+	for_each_node(nid) {
+		do {
+			freed = pool_trim(pool, nid, MAX_ORDER_NR_PAGES);
+			total += freed;
+			cond_resched();
+		} while (freed);
+	}
+
+	return total;
+}
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_drain);
+
+/* Ageing */
+
+/*
+ * Evict what is in the pool of a node for too long. What is to be kept counts as new
+ * again. Returns in how many jiffies the next one is due, or MAX_JIFFY_OFFSET.
+ */
+static unsigned long pool_age_node(struct dma_heap_pool *pool, int nid,
+				   struct list_head *leaving)
+{
+	struct dma_heap_backing *backing;
+
+	lockdep_assert_held(&pool->lock);
+
+	while ((backing = dma_heap_pool_oldest(pool, nid, POOL_ZEROED))) {
+		unsigned long due = backing->freed + pool->decay;
+
+		if (time_before(jiffies, due))
+			return due - jiffies;
+
+		if (backing->bin->count > backing->bin->keep) {
+			dma_heap_pool_evict(pool, backing,
+					    &pool->stats.decayed_pages, leaving);
+			continue;
+		}
+		backing->freed = jiffies;
+		list_move_tail(&backing->in_pool,
+			       &pool->nodes[nid].lists[POOL_ZEROED]);
+	}
+
+	return MAX_JIFFY_OFFSET;
+}
+
+static void pool_age(struct work_struct *work)
+{
+	struct dma_heap_pool *pool = container_of(to_delayed_work(work),
+						  struct dma_heap_pool,
+						  age_work);
+	unsigned long next = MAX_JIFFY_OFFSET;
+	LIST_HEAD(leaving);
+	u64 decayed;
+	int nid;
+
+	spin_lock(&pool->lock);
+	decayed = pool->stats.decayed_pages;
+	for_each_node(nid)
+		next = min(next, pool_age_node(pool, nid, &leaving));
+	decayed = pool->stats.decayed_pages - decayed;
+	/* Under the lock, as what it is reckoned from may change */
+	if (next != MAX_JIFFY_OFFSET)
+		mod_delayed_work(system_freezable_power_efficient_wq,
+				 &pool->age_work, max(next, POOL_AGE_SLACK));
+	spin_unlock(&pool->lock);
+	if (decayed)
+		trace_dma_heap_decay(pool->name, decayed);
+
+	dma_heap_pool_dispose(pool, &leaving);
+}
+
+/* Reclaim */
+
+static unsigned long pool_count_objects(struct shrinker *shrinker,
+					struct shrink_control *sc)
 {
 	struct dma_heap_pool *pool = shrinker->private_data;
 
 	return READ_ONCE(pool->nodes[sc->nid].pages) ?: SHRINK_EMPTY;
 }
 
-static void dma_heap_pool_set_pressure(struct dma_heap_pool *pool)
+static void pool_set_pressure(struct dma_heap_pool *pool)
 {
 	spin_lock(&pool->lock);
-	pool->pressure_until = get_jiffies_64() + POOL_PRESSURE;
+	pool->no_keep_until = get_jiffies_64() + POOL_PRESSURE;
 	spin_unlock(&pool->lock);
 }
 
-static unsigned long dma_heap_pool_scan(struct shrinker *shrinker,
-					struct shrink_control *sc)
+static unsigned long pool_scan_objects(struct shrinker *shrinker,
+				       struct shrink_control *sc)
 {
 	struct dma_heap_pool *pool = shrinker->private_data;
 	unsigned long freed;
 
 	/* kswapd alone is no more than housekeeping, drop_caches not even that */
 	if ((current->flags & PF_MEMALLOC) && !current_is_kswapd())
-		dma_heap_pool_set_pressure(pool);
+		pool_set_pressure(pool);
 
-	freed = dma_heap_pool_trim(pool, sc->nid, sc->nr_to_scan);
+	freed = pool_trim(pool, sc->nid, sc->nr_to_scan);
 	sc->nr_scanned = freed;
 	mm_account_reclaimed_pages(freed);
 
@@ -74,12 +192,12 @@ unsigned long dma_heap_pool_shrink_all(struct dma_heap_pool *pool,
 	*counted = 0;
 	fs_reclaim_acquire(GFP_KERNEL);
 	for_each_online_node(sc.nid) {
-		count = dma_heap_pool_count(pool->shrinker, &sc);
+		count = pool_count_objects(pool->shrinker, &sc);
 		if (count == SHRINK_EMPTY)
 			continue;
 		*counted += count;
 		sc.nr_to_scan = count;
-		count = dma_heap_pool_scan(pool->shrinker, &sc);
+		count = pool_scan_objects(pool->shrinker, &sc);
 		if (count != SHRINK_STOP)
 			freed += count;
 	}
@@ -88,231 +206,224 @@ unsigned long dma_heap_pool_shrink_all(struct dma_heap_pool *pool,
 	return freed;
 }
 
-/* All that is here, that freeing tasks are at, and that the source gets just now */
-static unsigned long dma_heap_pool_held(struct dma_heap_pool *pool)
+/* Pages in the pool, and on their way from there to the source */
+static unsigned long pool_held(struct dma_heap_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
 
-	return pool->pages + pool->paying_pages + pool->leaving_pages;
+	return dma_heap_pool_kept(pool) + pool->pages[POOL_LEAVING];
 }
 
-static unsigned long dma_heap_pool_pages(struct dma_heap_pool *pool)
+static bool pool_is_empty(struct dma_heap_pool *pool)
 {
-	unsigned long pages;
+	bool empty;
 
 	spin_lock(&pool->lock);
-	pages = dma_heap_pool_held(pool);
+	empty = !pool_held(pool);
 	spin_unlock(&pool->lock);
 
-	return pages;
+	return empty;
 }
 
 /*
- * Also what the scrubber is at, which lets go of it as soon as it notices, what
- * freeing tasks are at, and what others are just giving back
+ * Give back all pages, also those that the scrubber or another task has in its hands,
+ * if they come in time: the scrubber stops when it notices that the pool keeps nothing.
  */
-static unsigned long dma_heap_pool_empty(struct dma_heap_pool *pool,
-					 unsigned long timeout)
+static void pool_empty(struct dma_heap_pool *pool, unsigned long timeout)
 {
-	unsigned long before = dma_heap_pool_pages(pool), after;
-
 	dma_heap_pool_drain(pool);
-	dma_heap_pool_rush_scrubber(pool);
-	wait_event_timeout(pool->others, !dma_heap_pool_pages(pool), timeout);
-	after = dma_heap_pool_pages(pool);
-
-	return before > after ? before - after : 0;
+	wait_event_timeout(pool->progress_wq, pool_is_empty(pool), timeout);
 }
 
-static int dma_heap_pool_oom(struct notifier_block *nb, unsigned long action,
-			     void *data)
+static int pool_oom(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct dma_heap_pool *pool = container_of(nb, struct dma_heap_pool,
 						  oom_nb);
-	unsigned long *freed = data;
+	unsigned long before, after;
 
-	dma_heap_pool_set_pressure(pool);
-	*freed += dma_heap_pool_empty(pool, POOL_SCRUBBING);
+	pool_set_pressure(pool);
+
+	spin_lock(&pool->lock);
+	before = pool_held(pool);
+	spin_unlock(&pool->lock);
+
+	pool_empty(pool, POOL_SCRUB_WAIT);
+
+	spin_lock(&pool->lock);
+	after = pool_held(pool);
+	spin_unlock(&pool->lock);
+
+	if (before > after)
+		*(unsigned long *)data += before - after;
 
 	return NOTIFY_OK;
 }
 
+/* Shortage of a source */
+
 /**
- * dma_heap_pool_give_back - give back to the source all that is in a pool
+ * dma_heap_pool_begin_shortage - give back to the source all that is in a pool
  * @pool: the pool
  *
  * Also what is being scrubbed, if that can be waited for. For an allocation from
- * the source that would fail. Until dma_heap_pool_keep_again() the pool keeps
+ * the source that would fail. Until dma_heap_pool_end_shortage() the pool keeps
  * nothing, or others could have filled it before that allocation looks again.
  *
  * Context: Process context, with no lock that freeing needs. May sleep, but does
  * not allocate memory.
  */
-void dma_heap_pool_give_back(struct dma_heap_pool *pool)
+void dma_heap_pool_begin_shortage(struct dma_heap_pool *pool)
 {
-	bool any;
-
 	spin_lock(&pool->lock);
-	pool->wanted++;
-	any = dma_heap_pool_held(pool);
+	pool->no_keep++;
 	spin_unlock(&pool->lock);
 
-	if (any)
-		dma_heap_pool_empty(pool, POOL_SHORTAGE);
+	pool_empty(pool, POOL_SHORTAGE);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_give_back, DMA_BUF_HEAP);
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_begin_shortage, DMA_BUF_HEAP);
 
 /**
- * dma_heap_pool_keep_again - end what dma_heap_pool_give_back() began
+ * dma_heap_pool_end_shortage - end what dma_heap_pool_begin_shortage() began
  * @pool: the pool
  *
- * Also for somebody who began before there was the pool; that changes nothing, or
- * ends somebody else's time a little early.
+ * An allocation that began before there was the pool may call it, too. That changes
+ * nothing, or ends another shortage a little early.
  *
  * Context: Process context.
  */
-void dma_heap_pool_keep_again(struct dma_heap_pool *pool)
+void dma_heap_pool_end_shortage(struct dma_heap_pool *pool)
 {
 	spin_lock(&pool->lock);
-	if (pool->wanted)
-		pool->wanted--;
+	if (pool->no_keep)
+		pool->no_keep--;
 	spin_unlock(&pool->lock);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_keep_again, DMA_BUF_HEAP);
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_end_shortage, DMA_BUF_HEAP);
 
-static bool dma_heap_pool_trim_one(struct dma_heap_pool *pool)
+static bool pool_trim_one(struct dma_heap_pool *pool)
 {
 	int nid;
 
 	for_each_node(nid)
-		if (dma_heap_pool_trim(pool, nid, 1))
+		if (pool_trim(pool, nid, 1))
 			return true;
 
 	return false;
 }
 
-/**
- * dma_heap_pool_search_begin - an allocation from the source begins
- * @pool: the pool in front of it
- * @search: set to what dma_heap_pool_give_back_one() wants to know, if the source
- *	    is found to have no memory after that
- *
- * Context: Process context.
- */
-void dma_heap_pool_search_begin(struct dma_heap_pool *pool,
-				struct dma_heap_pool_search *search)
+static bool pool_has_progressed(struct dma_heap_pool *pool,
+				unsigned long progress)
 {
+	bool progressed;
+
 	spin_lock(&pool->lock);
-	search->pages = dma_heap_pool_held(pool);
-	search->passed = pool->passed;
+	progressed = pool->progress != progress;
 	spin_unlock(&pool->lock);
-	search->waits = false;
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_search_begin, DMA_BUF_HEAP);
 
-/**
- * dma_heap_pool_search_end - an allocation from the source ends
- * @pool: the pool in front of it
- * @search: set by dma_heap_pool_search_begin()
- *
- * Context: Process context.
- */
-void dma_heap_pool_search_end(struct dma_heap_pool *pool,
-			      const struct dma_heap_pool_search *search)
-{
-	if (search->waits)
-		dma_heap_pool_keep_again(pool);
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_search_end, DMA_BUF_HEAP);
-
-/* Has anything become clean, or gone to the source, since the last look there? */
-static bool dma_heap_pool_has_passed(struct dma_heap_pool *pool,
-				     const struct dma_heap_pool_search *search)
-{
-	/* Whoever sees the number finds the memory */
-	return smp_load_acquire(&pool->passed) != search->passed;
+	return progressed;
 }
 
 /*
- * Nothing is clean: is something of the rest on the way? Then wait for it. From now
- * on what becomes clean goes to the source, or others could take it again and again.
+ * Wait until memory has come to the source since @progress was read. From the first
+ * wait on, *@waits, the pool keeps nothing, or other allocations could take what the
+ * scrubber zeroes again and again. Returns 0, -ENOMEM if nothing will come, or -EINTR
+ * if the task is killed.
  */
-static int dma_heap_pool_search_wait(struct dma_heap_pool *pool,
-				     struct dma_heap_pool_search *search)
+static int pool_wait_progress(struct dma_heap_pool *pool,
+			      unsigned long progress, bool *waits)
 {
 	bool coming;
 
 	spin_lock(&pool->lock);
-	coming = dma_heap_pool_held(pool) || pool->passed != search->passed;
-	if (coming && !search->waits) {
-		pool->wanted++;
-		search->waits = true;
+	coming = pool_held(pool) || pool->progress != progress;
+	if (coming && !*waits) {
+		pool->no_keep++;
+		*waits = true;
 	}
 	spin_unlock(&pool->lock);
 
 	if (!coming)
-		return -ENOENT;
+		return -ENOMEM;
 
-	dma_heap_pool_rush_scrubber(pool);
+	dma_heap_pool_wake_scrubber(pool);
 
-	return wait_event_killable(pool->others,
-				   dma_heap_pool_has_passed(pool, search)) ?
+	return wait_event_killable(pool->progress_wq,
+				   pool_has_progressed(pool, progress)) ?
 	       -EINTR : 0;
 }
 
 /**
- * dma_heap_pool_give_back_one - give back to the source what is wanted least
- * @pool: the pool
- * @search: for an allocation that has found no memory in the source since
- *	    dma_heap_pool_search_begin(), or since this function returned 0
+ * dma_heap_pool_reclaim_until - give memory back until an allocation succeeds
+ * @pool: pool of a reserved source
+ * @attempt: tries to allocate from the source. Returns -EAGAIN if more memory may
+ *	     help; what else it returns ends this. @held are the bytes that may still
+ *	     come from the pool: memory in transit may count twice, here and in the
+ *	     source, but never zero times.
+ * @data: for @attempt
  *
- * If the source is reserved, and all that is here is to be scrubbed first, wait
- * for the next one to be, and for what others are giving back. Until
- * dma_heap_pool_search_end() the pool keeps nothing then. So if nobody else takes
- * from the source meanwhile, all of it is there in the end, but for what buffers
- * have.
+ * Gives back one zeroed backing after the other, the oldest first. When all that is
+ * left has to be scrubbed, waits for the next one, and for what other tasks are giving
+ * back; then the pool keeps nothing until this returns. So if nobody else takes from
+ * the source meanwhile, all of it is there in the end, but for what buffers have.
  *
  * Context: Process context, no lock held that scrubbing or freeing needs. May
  * sleep.
  *
- * Return: 0 if there may be more in the source now, -ENOENT if there was nothing
- * in the pool and nothing has come back since the last look, or -EINTR if a fatal
- * signal is pending.
+ * Return: What @attempt gave, -ENOMEM if the pool has nothing left, or -EINTR if a
+ * fatal signal is pending.
  */
-int dma_heap_pool_give_back_one(struct dma_heap_pool *pool,
-				struct dma_heap_pool_search *search)
+int dma_heap_pool_reclaim_until(struct dma_heap_pool *pool,
+				int (*attempt)(void *data, size_t held),
+				void *data)
 {
+	unsigned long held, progress;
+	bool waits = false;
 	int ret;
 
-	if (!dma_heap_pool_trim_one(pool)) {
-		ret = dma_heap_pool_search_wait(pool, search);
-		if (ret)
-			return ret;
-	}
-	/* What has passed by now is seen in the source */
-	search->passed = smp_load_acquire(&pool->passed);
+	do {
+		spin_lock(&pool->lock);
+		held = pool_held(pool);
+		progress = pool->progress;
+		spin_unlock(&pool->lock);
 
-	return 0;
+		ret = attempt(data, PFN_PHYS(held));
+		if (ret != -EAGAIN)
+			break;
+
+		ret = pool_trim_one(pool) ? 0 :
+		      pool_wait_progress(pool, progress, &waits);
+	} while (!ret);
+
+	if (waits)
+		dma_heap_pool_end_shortage(pool);
+
+	return ret;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_give_back_one, DMA_BUF_HEAP);
+EXPORT_SYMBOL_NS_GPL(dma_heap_pool_reclaim_until, DMA_BUF_HEAP);
 
-/**
- * dma_heap_pool_wait_scrubbed - wait until nothing in a pool is dirty
- * @pool: the pool, which gets no more backings
- *
- * Context: Process context, no lock held. May sleep.
- */
+static bool pool_is_scrubbed(struct dma_heap_pool *pool)
+{
+	bool scrubbed;
+
+	spin_lock(&pool->lock);
+	scrubbed = !dma_heap_pool_unzeroed(pool);
+	spin_unlock(&pool->lock);
+
+	return scrubbed;
+}
+
+/* Wait until nothing is dirty in a pool that gets no more backings */
 void dma_heap_pool_wait_scrubbed(struct dma_heap_pool *pool)
 {
-	dma_heap_pool_rush_scrubber(pool);
-	wait_event(pool->others, !dma_heap_pool_dirty(pool));
+	dma_heap_pool_wake_scrubber(pool);
+	wait_event(pool->progress_wq, pool_is_scrubbed(pool));
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_wait_scrubbed, DMA_BUF_HEAP);
 
 int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool)
 {
 	int ret;
 
+	INIT_DELAYED_WORK(&pool->age_work, pool_age);
 	if (pool->source->reserved)
 		return 0;
 
@@ -321,11 +432,11 @@ int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool)
 	if (!pool->shrinker)
 		return -ENOMEM;
 
-	pool->shrinker->count_objects = dma_heap_pool_count;
-	pool->shrinker->scan_objects = dma_heap_pool_scan;
+	pool->shrinker->count_objects = pool_count_objects;
+	pool->shrinker->scan_objects = pool_scan_objects;
 	pool->shrinker->private_data = pool;
 
-	pool->oom_nb.notifier_call = dma_heap_pool_oom;
+	pool->oom_nb.notifier_call = pool_oom;
 	ret = register_oom_notifier(&pool->oom_nb);
 	if (ret) {
 		shrinker_free(pool->shrinker);
@@ -336,8 +447,10 @@ int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool)
 	return 0;
 }
 
+/* Nothing is zeroed or freed any more */
 void dma_heap_pool_reclaim_fini(struct dma_heap_pool *pool)
 {
+	cancel_delayed_work_sync(&pool->age_work);
 	if (pool->source->reserved)
 		return;
 

@@ -24,9 +24,9 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
-#include "heap_backing.h"
 #include "heap_buffer.h"
 #include "heap_pool.h"
+#include "heap_source.h"
 
 static char *prefill[16];
 static unsigned int nr_prefill;
@@ -35,13 +35,11 @@ MODULE_PARM_DESC(prefill, "Buffers heap system has ready from the start: <bytes>
 
 /**
  * struct system_heap - one of the system heaps
- * @source: the source, behind the pool
+ * @source: the source
  * @name: of the heap
  * @enabled: is it configured?
  * @zone: GFP flag of the highest zone the memory may come from
  * @limit: bytes of memory there can be in these zones
- * @pool: what the heap allocates from
- * @dev: device of the heap, for the maintenance of caches
  */
 struct system_heap {
 	struct dma_heap_source source;
@@ -49,8 +47,6 @@ struct system_heap {
 	bool enabled;
 	gfp_t zone;
 	u64 limit;
-	struct dma_heap_pool *pool;
-	struct device *dev;
 };
 
 /* No splat in the log for what the caller gets told by errno */
@@ -130,17 +126,6 @@ static int system_heap_alloc_chunks(struct system_heap *heap, size_t size,
 	return count;
 }
 
-static int system_heap_scrub(struct dma_heap_source *source,
-			     struct page *page, size_t len, bool clean)
-{
-	dma_heap_memory_zero(page, len);
-	if (clean || source->uncached)
-		dma_heap_memory_clean(to_system_heap(source)->dev, page, len,
-				      source->uncached);
-
-	return 0;
-}
-
 static struct dma_heap_backing *
 system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 {
@@ -166,11 +151,11 @@ system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 		list_del(&page->lru);
 		sg_set_page(sg, page, page_size(page), 0);
 		if (source->uncached)
-			dma_heap_memory_clean(heap->dev, page, page_size(page),
-					      true);
+			dma_heap_memory_write_back(source->dev, page,
+						   page_size(page), true);
 	}
 	backing->size = size;
-	backing->cleaned = source->uncached;
+	backing->written_back = source->uncached;
 
 	return backing;
 
@@ -179,8 +164,8 @@ err_free_chunks:
 	return ERR_PTR(ret);
 }
 
-static void system_heap_free_backing(struct dma_heap_source *source,
-				     struct dma_heap_backing *backing)
+static int system_heap_free_backing(struct dma_heap_source *source,
+				    struct dma_heap_backing *backing)
 {
 	struct scatterlist *sg;
 	int i;
@@ -189,12 +174,13 @@ static void system_heap_free_backing(struct dma_heap_source *source,
 		__free_pages(sg_page(sg), get_order(sg->length));
 
 	dma_heap_backing_free(backing);
+
+	return 0;
 }
 
 static const struct dma_heap_source_ops system_heap_source_ops = {
 	.alloc = system_heap_alloc_backing,
 	.free = system_heap_free_backing,
-	.scrub = system_heap_scrub,
 };
 
 static const struct dma_heap_ops system_heap_ops = {
@@ -247,42 +233,10 @@ static int __init system_heap_add(struct system_heap *system_heap)
 		.max_alloc = min(system_heap->limit,
 				 (u64)totalram_pages() << PAGE_SHIFT) / 2,
 	};
-	struct dma_heap_pool *pool;
-	struct dma_heap *heap;
-	int ret;
 
 	system_heap->source.ops = &system_heap_source_ops;
-	pool = dma_heap_pool_create(system_heap->name, &system_heap->source);
-	if (IS_ERR(pool))
-		return PTR_ERR(pool);
 
-	exp_info.priv = dma_heap_pool_source(pool);
-	heap = dma_heap_create(&exp_info);
-	if (IS_ERR(heap)) {
-		ret = PTR_ERR(heap);
-		goto err_destroy_pool;
-	}
-
-	system_heap->pool = pool;
-	system_heap->dev = dma_heap_get_dev(heap);
-	if (system_heap->source.uncached &&
-	    !dma_heap_memory_can_clean(system_heap->dev)) {
-		ret = -EOPNOTSUPP;
-		goto err_destroy_heap;
-	}
-
-	ret = dma_heap_register(heap);
-	if (ret)
-		goto err_destroy_heap;
-	dma_heap_pool_add_debugfs(pool);
-
-	return 0;
-
-err_destroy_heap:
-	dma_heap_destroy(heap);
-err_destroy_pool:
-	dma_heap_pool_destroy(pool);
-	return ret;
+	return dma_heap_source_register(&system_heap->source, &exp_info);
 }
 
 /* Only a wish: what cannot be had now is allocated when it is needed */
@@ -292,7 +246,8 @@ static void __init system_heap_prefill(struct system_heap *heap)
 	int ret;
 
 	for (i = 0; i < nr_prefill; i++) {
-		ret = dma_heap_pool_prefill_text(heap->pool, prefill[i]);
+		ret = dma_heap_pool_prefill_text(heap->source.pool,
+						 prefill[i]);
 		if (ret)
 			pr_err("cannot prefill %s: %pe\n", prefill[i],
 			       ERR_PTR(ret));

@@ -629,7 +629,7 @@ static void cache_test(struct kunit *test)
 	if (c->born & COHERENT_HEAP && !heap_cache_make_heap_coherent(cache))
 		heap_test_skip(test, "noncoherent",
 			       "needs devices that go past the caches");
-	cache->source.cleaned = c->born & CLEAN;
+	cache->source.written_back = c->born & CLEAN;
 	cache->source.base.uncached = c->born & UNCACHED;
 	need_devices(test, c);
 

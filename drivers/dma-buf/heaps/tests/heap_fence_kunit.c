@@ -24,7 +24,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "heap_test_cache.h"
 #include "heap_test_helpers.h"
 
@@ -104,7 +104,7 @@ static int fence_test_init(struct kunit *test)
 	test->priv = ctx;
 	ctx->cache = heap_cache_init(test);
 	heap_test_source_init(&ctx->cache->source, one_page, 1);
-	ctx->cache->source.cleaned = true;
+	ctx->cache->source.written_back = true;
 	heap_cache_alloc(ctx->cache, O_RDWR);
 	spin_lock_init(&ctx->lock);
 	dma_fence_init(&ctx->fence, &fence_test_ops, &ctx->lock,

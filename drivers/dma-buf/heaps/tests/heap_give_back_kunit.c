@@ -40,10 +40,10 @@ static void take_task(void *data)
 	struct taker *taker = data;
 
 	taker->began = jiffies;
-	dma_heap_pool_give_back(taker->ctx->pool);
+	dma_heap_pool_begin_shortage(taker->ctx->pool);
 	taker->ended = jiffies;
 	taker->freed = SEEN(taker->ctx, freed);
-	dma_heap_pool_keep_again(taker->ctx->pool);
+	dma_heap_pool_end_shortage(taker->ctx->pool);
 }
 
 static struct taker *taker_start(struct pool_test *ctx)
@@ -95,14 +95,14 @@ static void give_back_of_empty_pool_changes_nothing(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing;
 
-	dma_heap_pool_give_back(ctx->pool);
-	dma_heap_pool_keep_again(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool);
+	dma_heap_pool_end_shortage(ctx->pool);
 	backing = pool_get(ctx, 4);
-	dma_heap_pool_give_back(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
-	dma_heap_pool_keep_again(ctx->pool);
+	dma_heap_pool_end_shortage(ctx->pool);
 	/* A task that began before there was a pool does that */
-	dma_heap_pool_keep_again(ctx->pool);
+	dma_heap_pool_end_shortage(ctx->pool);
 
 	pool_put_clean(ctx, backing);
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
@@ -230,20 +230,6 @@ static void give_back_gives_up_on_held_scrubber(struct kunit *test)
 	pool_expect_keeps(ctx);
 }
 
-/* The backlog is so small that the scrubber has no weight, until a task waits for it */
-static void give_back_hurries_scrubber(struct kunit *test)
-{
-	struct pool_test *ctx = test->priv;
-	struct taker *taker;
-
-	pool_hold_scrubber(ctx);
-	KUNIT_ASSERT_EQ(test, pool_scrubber_policy(ctx), SCHED_IDLE);
-	taker = taker_start(ctx);
-	POOL_WAIT_FOR(test, pool_scrubber_policy(ctx) == SCHED_BATCH);
-	mock_open_gate(&ctx->mock);
-	pool_task_join(taker->task);
-}
-
 /* One backing is on its way to the source when somebody frees another one */
 static void give_back_evicts_what_is_freed_meanwhile(struct kunit *test)
 {
@@ -272,25 +258,25 @@ static void give_back_evicts_what_is_freed_meanwhile(struct kunit *test)
 }
 
 /* Two tasks want the memory: the pool keeps nothing until both have looked for it */
-static void give_back_lasts_until_keep_again(struct kunit *test)
+static void give_back_lasts_until_shortage_ends(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing;
 
 	backing = pool_get(ctx, 4);
-	dma_heap_pool_give_back(ctx->pool);
-	dma_heap_pool_give_back(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool);
 	pool_put(ctx, backing);
 	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
 
 	backing = pool_get(ctx, 4);
-	dma_heap_pool_keep_again(ctx->pool);
+	dma_heap_pool_end_shortage(ctx->pool);
 	pool_put(ctx, backing);
 	KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4 + 4);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, scrubs), 0);
 
-	dma_heap_pool_keep_again(ctx->pool);
+	dma_heap_pool_end_shortage(ctx->pool);
 	pool_expect_keeps(ctx);
 }
 
@@ -322,9 +308,8 @@ const struct kunit_case give_back_cases[] = {
 	KUNIT_CASE(give_back_of_empty_pool_changes_nothing),
 	KUNIT_CASE_PARAM(give_back_waits_for_all_pages, give_back_gen_params),
 	KUNIT_CASE(give_back_gives_up_on_held_scrubber),
-	KUNIT_CASE(give_back_hurries_scrubber),
 	KUNIT_CASE(give_back_evicts_what_is_freed_meanwhile),
-	KUNIT_CASE(give_back_lasts_until_keep_again),
+	KUNIT_CASE(give_back_lasts_until_shortage_ends),
 	KUNIT_CASE(give_back_to_three_tasks_frees_all_once),
 	{}
 };

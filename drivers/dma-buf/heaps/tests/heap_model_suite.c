@@ -219,8 +219,8 @@ static void model_init(struct model *m, struct heap_cache *cache, u64 from)
 	prandom_seed_state(&m->rnd, from);
 
 	m->whole_lines = random_below(m, 2);
-	cache->source.cleaned = random_below(m, 2);
-	if (!cache->source.cleaned) {
+	cache->source.written_back = random_below(m, 2);
+	if (!cache->source.written_back) {
 		m->cache_dirty = ALL_LINES;
 		m->memory_old = ALL_LINES;
 	}
@@ -288,7 +288,7 @@ static void model_report(struct kunit *test, struct model *m)
 	char text[64];
 	unsigned int i;
 
-	kunit_err(test, "born %s", m->cache->source.cleaned ? "clean" : "dirty");
+	kunit_err(test, "born %s", m->cache->source.written_back ? "clean" : "dirty");
 	for (i = 0; i < m->step_count; i++) {
 		struct model_step *step = &m->steps[i];
 

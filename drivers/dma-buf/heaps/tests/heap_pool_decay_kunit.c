@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: backings that nobody has wanted for long
+ * KUnit tests of the pool of DMA-BUF heaps: backings that are unused for long
  */
 
 #include <linux/array_size.h>
@@ -13,7 +13,7 @@
 
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
 #include "heap_test_pool.h"
@@ -94,11 +94,10 @@ static bool pool_free_in_debt(struct pool_test *ctx, struct debtor *debtor)
 	task = pool_task_start(ctx, pool_debtor_task, debtor);
 	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.payer_held));
 
-	/* Meanwhile the scrubber gets done, has nothing left, and calms down */
+	/* Meanwhile the scrubber gets done and has nothing left */
 	mock_open_scrubber_gate(&ctx->mock);
 	POOL_WAIT_FOR(test, !STAT(ctx, dirty_pages));
 	dma_heap_pool_drain(ctx->pool);
-	POOL_WAIT_FOR(test, pool_scrubber_policy(ctx) == SCHED_IDLE);
 	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.scrubber->__state));
 	KUNIT_ASSERT_EQ(test, pool_pages(ctx), 0);
 
@@ -167,9 +166,30 @@ static void pool_decay_begins_anew_with_each_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), 8);
 }
 
+/* The worker has reckoned with the old time, and gives a backing back meanwhile */
+static void pool_change_of_decay_is_never_lost(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *old = pool_get(ctx, 4);
+	struct mock_backing *other = pool_get(ctx, 8);
+
+	pool_put_clean(ctx, old);
+	pool_put_clean(ctx, other);
+	pool_make_older(old, 3600);
+	WRITE_ONCE(ctx->mock.hold_free, true);
+	dma_heap_pool_set_decay(ctx->pool, 1800 * MSEC_PER_SEC);
+	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.free_held));
+
+	dma_heap_pool_set_decay(ctx->pool, 1);
+	mock_open_gate(&ctx->mock);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), 4 + 8);
+}
+
 const struct kunit_case pool_decay_cases[] = {
 	KUNIT_CASE_SLOW(pool_decay_takes_oldest_first_and_not_early),
 	KUNIT_CASE_SLOW(pool_decay_takes_what_free_scrubbed),
 	KUNIT_CASE_SLOW(pool_decay_begins_anew_with_each_use),
+	KUNIT_CASE_SLOW(pool_change_of_decay_is_never_lost),
 	{}
 };

@@ -8,7 +8,7 @@
 
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
 #include "heap_test_helpers.h"

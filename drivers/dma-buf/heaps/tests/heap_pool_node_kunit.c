@@ -11,11 +11,13 @@
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
+#include <linux/sizes.h>
 #include <linux/topology.h>
 
+#include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
 #include "heap_test_helpers.h"
@@ -118,6 +120,15 @@ static void pool_expect_on_node(struct pool_test *ctx, int nid, long before,
 					       before + pages));
 }
 
+/* The same pool, of a source whose memory is of one node */
+static void pool_make_one_node(struct pool_test *ctx, int nid)
+{
+	kunit_release_action(ctx->test, pool_destroy, ctx);
+	ctx->mock.base.first = pfn_to_page(node_start_pfn(nid));
+	ctx->mock.base.pool_max = SZ_1M;
+	KUNIT_ASSERT_EQ(ctx->test, pool_create(ctx), 0);
+}
+
 /* If all memory is of one node, tasks on other nodes get it from the pool, too */
 static void pool_of_one_node_serves_all_nodes(struct kunit *test)
 {
@@ -129,7 +140,7 @@ static void pool_of_one_node_serves_all_nodes(struct kunit *test)
 
 	before[0] = reclaimable_pages_of(home);
 	before[1] = reclaimable_pages_of(nid);
-	dma_heap_pool_set_node(ctx->pool, home);
+	pool_make_one_node(ctx, home);
 	backing = pool_get(ctx, 4);
 
 	/* Freed by a task on the other node, and allocated there */

@@ -15,7 +15,7 @@
 
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
 #include "heap_test_pool.h"
@@ -90,18 +90,20 @@ static struct dma_heap_backing *piece_alloc(struct dma_heap_source *source,
 	return backing;
 }
 
-static void piece_free(struct dma_heap_source *source,
-		       struct dma_heap_backing *backing)
+static int piece_free(struct dma_heap_source *source,
+		      struct dma_heap_backing *backing)
 {
 	struct piece_source *pieces = to_piece_source(source);
 
 	WRITE_ONCE(pieces->freed, pieces->freed + 1);
 	dma_heap_backing_free(backing);
+
+	return 0;
 }
 
 /* Only the scrubber is here */
 static int piece_scrub(struct dma_heap_source *source, struct page *page,
-		       size_t len, bool clean)
+		       size_t len, bool write_back)
 {
 	struct piece_source *pieces = to_piece_source(source);
 
@@ -168,24 +170,30 @@ static const struct piece_case piece_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(piece, piece_cases, desc);
 
+static bool piece_is_scrubbed(struct dma_heap_pool *pool,
+			      struct dma_heap_pool_stats *stats)
+{
+	dma_heap_pool_get_stats(pool, stats);
+
+	return !stats->dirty_pages;
+}
+
 static void piece_run(struct kunit *test, struct piece_source *pieces,
 		      struct dma_heap_pool *pool)
 {
 	const struct piece_case *param = test->param_value;
-	struct dma_heap_source *source = dma_heap_pool_source(pool);
 	struct dma_heap_pool_stats stats;
 	struct dma_heap_backing *backing;
 
-	backing = source->ops->alloc(source, PIECES_SIZE);
+	backing = dma_heap_source_get(&pieces->base, PIECES_SIZE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, backing);
-	source->ops->free(source, backing);
+	dma_heap_source_put(&pieces->base, backing);
 	KUNIT_EXPECT_TRUE(test, POOL_WAIT(READ_ONCE(pieces->stopped)));
 	if (param->unwanted)
 		dma_heap_pool_set_max(pool, 0);
 	piece_open_gate(pieces);
-	dma_heap_pool_wait_scrubbed(pool);
+	KUNIT_EXPECT_TRUE(test, POOL_WAIT(piece_is_scrubbed(pool, &stats)));
 
-	dma_heap_pool_get_stats(pool, &stats);
 	KUNIT_EXPECT_EQ(test, stats.scrubbed_pages,
 			param->stopped ? 0 : PHYS_PFN(PIECES_SIZE));
 	KUNIT_EXPECT_EQ(test, stats.shrunk_pages,

@@ -14,7 +14,7 @@
 
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
 #include "heap_test_helpers.h"
@@ -133,18 +133,18 @@ static void pool_race_gives_users_zero_memory_of_their_own(struct kunit *test)
 static void hot_user(void *data)
 {
 	struct race *race = data;
-	struct dma_heap_source *source = race->ctx->mock.pool;
+	struct dma_heap_source *source = &race->ctx->mock.base;
 	struct dma_heap_backing *base;
 	int i;
 
 	for (i = 0; i < HOT_ROUNDS; i++) {
-		base = source->ops->alloc(source, PAGE_SIZE << (i % 2));
+		base = dma_heap_source_get(source, PAGE_SIZE << (i % 2));
 		if (IS_ERR(base)) {
 			race_error(race, "are none");
 			continue;
 		}
 		race->gets++;
-		source->ops->free(source, base);
+		dma_heap_source_put(source, base);
 		race_pause(i);
 	}
 	atomic_dec(race->users);

@@ -15,7 +15,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_pool_kunit.h"
 #include "heap_test_helpers.h"
@@ -65,6 +65,23 @@ static bool region_take(struct region *region, unsigned long pages)
 	return fits;
 }
 
+/**
+ * struct region_request - an allocation from a region
+ * @region: the region
+ * @pages: how many
+ */
+struct region_request {
+	struct region *region;
+	unsigned long pages;
+};
+
+static int region_attempt(void *data, size_t held)
+{
+	struct region_request *request = data;
+
+	return region_take(request->region, request->pages) ? 0 : -EAGAIN;
+}
+
 static struct dma_heap_backing *region_alloc(struct dma_heap_source *source,
 					     size_t size)
 {
@@ -72,24 +89,21 @@ static struct dma_heap_backing *region_alloc(struct dma_heap_source *source,
 						base);
 	struct pool_test *ctx = container_of(mock, struct pool_test, mock);
 	struct region *region = ctx->data;
-	struct dma_heap_pool_search search;
-	int ret = 0;
+	struct region_request request = { region, PHYS_PFN(size) };
+	int ret;
 
 	mutex_lock(&region->taking);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	while (!ret && !region_take(region, PHYS_PFN(size)))
-		ret = dma_heap_pool_give_back_one(ctx->pool, &search);
-	dma_heap_pool_search_end(ctx->pool, &search);
+	ret = dma_heap_pool_reclaim_until(ctx->pool, region_attempt, &request);
 	mutex_unlock(&region->taking);
 	if (ret)
-		return ERR_PTR(ret == -ENOENT ? -ENOMEM : ret);
+		return ERR_PTR(ret);
 
 	return mock_source_ops.alloc(source, size);
 }
 
 /* Some take a while, in which they are neither in the pool nor in the region */
-static void region_free(struct dma_heap_source *source,
-			struct dma_heap_backing *backing)
+static int region_free(struct dma_heap_source *source,
+		       struct dma_heap_backing *backing)
 {
 	struct region *region = to_region(source);
 	unsigned long pages = PHYS_PFN(backing->size);
@@ -101,12 +115,14 @@ static void region_free(struct dma_heap_source *source,
 	spin_lock(&region->lock);
 	region->free += pages;
 	spin_unlock(&region->lock);
+
+	return 0;
 }
 
 static int region_scrub(struct dma_heap_source *source, struct page *page,
-			size_t len, bool clean)
+			size_t len, bool write_back)
 {
-	return mock_source_ops.scrub(source, page, len, clean);
+	return mock_source_ops.scrub(source, page, len, write_back);
 }
 
 static const struct dma_heap_source_ops region_ops = {

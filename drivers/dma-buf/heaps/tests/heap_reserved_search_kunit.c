@@ -25,10 +25,10 @@ static void reserved_search_takes_clean_one_by_one(struct kunit *test)
 	struct mock_backing *dirty = pool_get(ctx, 20);
 	int i;
 
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 
 	pool_get_many(ctx, backings, ARRAY_SIZE(backings), 8, -1);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 	pool_put_many(ctx, backings, ARRAY_SIZE(backings), true);
 	pool_hold_scrubber(ctx);
 	pool_put(ctx, dirty);
@@ -44,8 +44,65 @@ static void reserved_search_takes_clean_one_by_one(struct kunit *test)
 	pool_release_scrubber(ctx);
 	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), 0);
 	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), 0);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
+}
+
+/**
+ * struct search - an allocation that finds no memory in the source
+ * @ctx: the test
+ * @step: what happens at an attempt, before the pool is asked; returns its result
+ * @attempts: how often it was called
+ * @held: pages that could have come from the pool at the first attempt
+ * @data: for @step
+ */
+struct search {
+	struct pool_test *ctx;
+	int (*step)(struct search *search);
+	unsigned int attempts;
+	unsigned long held;
+	struct mock_backing **data;
+};
+
+static int search_attempt(void *data, size_t held)
+{
+	struct search *search = data;
+
+	if (!search->attempts++)
+		search->held = PHYS_PFN(held);
+
+	return search->step(search);
+}
+
+static int search_run(struct search *search)
+{
+	search->attempts = 0;
+
+	return dma_heap_pool_reclaim_until(search->ctx->pool, search_attempt,
+					   search);
+}
+
+static int drain_at_first(struct search *search)
+{
+	struct pool_test *ctx = search->ctx;
+
+	if (search->attempts == 1)
+		KUNIT_EXPECT_EQ(ctx->test, dma_heap_pool_drain(ctx->pool), 4);
+
+	return -EAGAIN;
+}
+
+/* The backing becomes clean, and another task gets it */
+static int take_at_first(struct search *search)
+{
+	struct pool_test *ctx = search->ctx;
+
+	if (search->attempts == 1) {
+		pool_wait_scrubbed(ctx);
+		KUNIT_EXPECT_PTR_EQ(ctx->test, pool_get(ctx, 8), search->data[0]);
+	}
+
+	return -EAGAIN;
 }
 
 /* A search ends only if nothing has come back since the last look at the source */
@@ -54,94 +111,149 @@ static void reserved_search_sees_what_came_back(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing = pool_get(ctx, 4);
 	struct mock_backing *other = pool_get(ctx, 8);
-	struct dma_heap_pool_search search;
+	struct search search = { ctx, drain_at_first, .data = &other };
 
 	pool_put_clean(ctx, backing);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, search.pages, 4);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_drain(ctx->pool), 4);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
-			-ENOENT);
-	dma_heap_pool_search_end(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, search_run(&search), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, search.held, 4);
+	KUNIT_EXPECT_EQ(test, search.attempts, 2);
 
-	/* The backing became clean and was allocated: the search has to look again */
 	pool_put(ctx, other);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, search.pages, 8);
-	pool_wait_scrubbed(ctx);
-	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), other);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search),
-			-ENOENT);
-	dma_heap_pool_search_end(ctx->pool, &search);
+	search.step = take_at_first;
+	KUNIT_EXPECT_EQ(test, search_run(&search), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, search.held, 8);
+	KUNIT_EXPECT_EQ(test, search.attempts, 2);
+}
+
+/* Takes two clean backings one by one; meanwhile the pool keeps what comes */
+static int take_clean(struct search *search)
+{
+	struct mock_backing **backings = search->data;
+	struct pool_test *ctx = search->ctx;
+	struct kunit *test = ctx->test;
+
+	switch (search->attempts) {
+	case 1:
+		return -EAGAIN;
+	case 2:
+		KUNIT_EXPECT_EQ(test, when_gone(backings[0]), 1);
+		pool_put_clean(ctx, backings[1]);
+		KUNIT_EXPECT_EQ(test, pool_pages(ctx), 8);
+		return -EAGAIN;
+	default:
+		KUNIT_EXPECT_EQ(test, when_gone(backings[1]), 2);
+		return 0;
+	}
+}
+
+/* Waits for what has already happened */
+static int wait_for_third(struct search *search)
+{
+	struct mock_backing **backings = search->data;
+	struct pool_test *ctx = search->ctx;
+
+	if (search->attempts > 1)
+		return 0;
+
+	pool_put(ctx, backings[2]);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(ctx->test, when_gone(backings[2]), 3);
+
+	return -EAGAIN;
+}
+
+/* Waits for what the other search did, and then longer than the next one */
+static int wait_beside_others(struct search *search)
+{
+	struct mock_backing **backings = search->data;
+	struct pool_test *ctx = search->ctx;
+	struct search other = { ctx, .data = backings };
+	struct kunit *test = ctx->test;
+
+	if (search->attempts == 1) {
+		other.step = take_clean;
+		KUNIT_EXPECT_EQ(test, search_run(&other), 0);
+		return -EAGAIN;
+	}
+
+	other.step = wait_for_third;
+	KUNIT_EXPECT_EQ(test, search_run(&other), 0);
+	backings[2] = pool_get(ctx, 16);
+	pool_put(ctx, backings[2]);
+	pool_wait_pages(ctx, 0);
+	KUNIT_EXPECT_EQ(test, when_gone(backings[2]), 4);
+
+	return 0;
 }
 
 /* The source gets each backing that becomes clean while a search waits */
 static void reserved_pool_keeps_nothing_while_search_waits(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
-	struct mock_backing *first = pool_get(ctx, 4);
-	struct mock_backing *second = pool_get(ctx, 8);
-	struct mock_backing *third = pool_get(ctx, 16);
-	struct dma_heap_pool_search search, other;
+	struct mock_backing *backings[] = {
+		pool_get(ctx, 4), pool_get(ctx, 8), pool_get(ctx, 16),
+	};
+	struct search search = { ctx, wait_beside_others, .data = backings };
 
-	/* A search takes clean backings one by one, and the pool keeps others */
-	pool_put_clean(ctx, first);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, when_gone(first), 1);
-	pool_put_clean(ctx, second);
-	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 8);
-	dma_heap_pool_search_begin(ctx->pool, &other);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, when_gone(second), 2);
+	pool_put_clean(ctx, backings[0]);
+	KUNIT_EXPECT_EQ(test, search_run(&search), 0);
+	KUNIT_EXPECT_EQ(test, search.attempts, 2);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4 + 8 + 16 + 16);
 
-	/* Both searches would wait for what has already happened */
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &other), 0);
-	pool_put(ctx, third);
-	pool_wait_pages(ctx, 0);
-	KUNIT_EXPECT_EQ(test, when_gone(third), 3);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4 + 8 + 16);
-
-	/* The pool keeps nothing until both have ended */
-	dma_heap_pool_search_end(ctx->pool, &search);
-	third = pool_get(ctx, 16);
-	pool_put(ctx, third);
-	pool_wait_pages(ctx, 0);
-	KUNIT_EXPECT_EQ(test, when_gone(third), 4);
-	dma_heap_pool_search_end(ctx->pool, &other);
-	third = pool_get(ctx, 16);
-	pool_put_clean(ctx, third);
-	KUNIT_EXPECT_EQ(test, when_gone(third), 0);
+	/* All searches have ended */
+	backings[2] = pool_get(ctx, 16);
+	pool_put_clean(ctx, backings[2]);
+	KUNIT_EXPECT_EQ(test, when_gone(backings[2]), 0);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 16);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
 }
 
-/* One search waits twice; another one, which did not have to wait, ends in between */
+static int succeed_at_second(struct search *search)
+{
+	return search->attempts > 1 ? 0 : -EAGAIN;
+}
+
+static int succeed_at_once(struct search *search)
+{
+	return 0;
+}
+
+/* Waits twice; other searches end meanwhile that did not have to wait */
+static int wait_twice(struct search *search)
+{
+	struct pool_test *ctx = search->ctx;
+	struct kunit *test = ctx->test;
+	struct search other = { ctx };
+	struct mock_backing *backing;
+
+	switch (search->attempts) {
+	case 1:
+		other.step = succeed_at_second;
+		KUNIT_EXPECT_EQ(test, search_run(&other), 0);
+		KUNIT_EXPECT_EQ(test, when_gone(search->data[0]), 1);
+		return -EAGAIN;
+	case 2:
+		other.step = succeed_at_once;
+		KUNIT_EXPECT_EQ(test, search_run(&other), 0);
+		backing = pool_get(ctx, 4);
+		pool_put_clean(ctx, backing);
+		KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
+		return -EAGAIN;
+	default:
+		return 0;
+	}
+}
+
+/* However often a search waits, it ends once, and no other one ends its wait */
 static void reserved_search_end_ends_its_own_wait_only(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing = pool_get(ctx, 4);
-	struct dma_heap_pool_search search, other;
+	struct search search = { ctx, wait_twice, .data = &backing };
 
 	pool_put_clean(ctx, backing);
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	dma_heap_pool_search_begin(ctx->pool, &other);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &other), 0);
-	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-
-	/* The first search still waits, so the pool does not keep the backing */
-	dma_heap_pool_search_end(ctx->pool, &other);
-	backing = pool_get(ctx, 4);
-	pool_put_clean(ctx, backing);
-	KUNIT_EXPECT_EQ(test, when_gone(backing), 2);
-
-	/* However often a search waits, it ends once */
-	KUNIT_EXPECT_EQ(test, dma_heap_pool_give_back_one(ctx->pool, &search), 0);
-	dma_heap_pool_search_end(ctx->pool, &search);
+	KUNIT_EXPECT_EQ(test, search_run(&search), 0);
+	KUNIT_EXPECT_EQ(test, search.attempts, 3);
 	pool_expect_keeps(ctx);
 }
 
@@ -166,7 +278,7 @@ static void waiter_task(void *data)
 	waiter->ret = pool_search_once(waiter->ctx);
 }
 
-/* Returns when all of them wait in give_back_one(), which has no time-out */
+/* Returns when all of them wait in reclaim_until(), which has no time-out */
 static struct waiter *waiters_start(struct pool_test *ctx, unsigned int count)
 {
 	struct kunit *test = ctx->test;
@@ -212,21 +324,7 @@ static void reserved_search_waits_for_scrubber(struct kunit *test)
 	/* The backing is in the source: from the pool others could take it first */
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 0);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
-}
-
-/* The backlog is so small that the scrubber has no weight, until a search waits for it */
-static void reserved_search_hurries_scrubber(struct kunit *test)
-{
-	struct pool_test *ctx = test->priv;
-	struct waiter *waiters;
-
-	pool_hold_scrubber(ctx);
-	KUNIT_ASSERT_EQ(test, pool_scrubber_policy(ctx), SCHED_IDLE);
-	waiters = waiters_start(ctx, 1);
-	KUNIT_EXPECT_EQ(test, pool_scrubber_policy(ctx), SCHED_BATCH);
-	mock_open_gate(&ctx->mock);
-	waiters_expect(waiters, 1, 0);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
 static void reserved_search_wakes_when_pool_keeps_nothing(struct kunit *test)
@@ -240,7 +338,7 @@ static void reserved_search_wakes_when_pool_keeps_nothing(struct kunit *test)
 	mock_open_gate(&ctx->mock);
 	waiters_expect(waiters, 1, 0);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
 static void reserved_search_wakes_when_scrub_fails(struct kunit *test)
@@ -254,7 +352,7 @@ static void reserved_search_wakes_when_scrub_fails(struct kunit *test)
 	mock_open_gate(&ctx->mock);
 	waiters_expect(waiters, 1, 0);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 1);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
 /* The scrubber is held until all of them have ended */
@@ -316,7 +414,7 @@ static void reserved_search_waits_for_freeing_task(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, payer->taken);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 8);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
 /* A task has taken the backing out of the pool, and the source does not have it yet */
@@ -336,7 +434,7 @@ static void reserved_search_waits_for_drain(struct kunit *test)
 	waiters_expect(waiters, 2, 0);
 	pool_task_join(task);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
-	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
 const struct kunit_case reserved_search_cases[] = {
@@ -345,7 +443,6 @@ const struct kunit_case reserved_search_cases[] = {
 	KUNIT_CASE(reserved_pool_keeps_nothing_while_search_waits),
 	KUNIT_CASE(reserved_search_end_ends_its_own_wait_only),
 	KUNIT_CASE(reserved_search_waits_for_scrubber),
-	KUNIT_CASE(reserved_search_hurries_scrubber),
 	KUNIT_CASE(reserved_search_wakes_when_pool_keeps_nothing),
 	KUNIT_CASE(reserved_search_wakes_when_scrub_fails),
 	KUNIT_CASE(reserved_search_ends_on_kill),

@@ -16,7 +16,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_buffer.h"
 #include "heap_test_buffer.h"
 #include "heap_test_helpers.h"
@@ -50,6 +50,7 @@ int buffer_test_init(struct kunit *test)
 			      ARRAY_SIZE(test_buffer_orders));
 	ctx->heap = heap_test_add(test, "kunit-heap", &heap_test_source_heap_ops,
 				  &ctx->source.base);
+	ctx->source.base.dev = dma_heap_get_dev(ctx->heap);
 	ctx->dev[0] = heap_test_device(test, "importer0");
 	ctx->dev[1] = heap_test_device(test, "importer1");
 

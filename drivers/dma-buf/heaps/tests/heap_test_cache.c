@@ -26,7 +26,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_buffer_internal.h"
 #include "heap_test_cache.h"
 #include "heap_test_helpers.h"
@@ -341,6 +341,7 @@ struct heap_cache *heap_cache_init(struct kunit *test)
 	cache->heap = heap_test_add(test, "kunit-heap",
 				    &heap_test_source_heap_ops,
 				    &cache->source.base);
+	cache->source.base.dev = dma_heap_get_dev(cache->heap);
 	make_users(cache);
 	register_probes(cache);
 

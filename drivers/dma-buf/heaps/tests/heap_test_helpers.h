@@ -11,7 +11,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 
 struct device;
 struct dma_heap;
@@ -51,7 +51,7 @@ bool heap_test_make_bouncing(struct kunit *test, struct device *dev);
  * @orders: orders of the chunks of a backing
  * @count: how many chunks a backing has
  * @ret: errno to fail with
- * @cleaned: what backings say of their cache lines
+ * @written_back: what backings say of their cache lines
  * @keep: use one backing again and again
  * @kept: the one that is kept while no buffer has it
  * @backing: the newest backing
@@ -64,7 +64,7 @@ struct heap_test_source {
 	const u8 *orders;
 	unsigned int count;
 	int ret;
-	bool cleaned;
+	bool written_back;
 	bool keep;
 	struct dma_heap_backing *kept;
 	struct dma_heap_backing *backing;

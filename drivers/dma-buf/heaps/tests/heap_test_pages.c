@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_buffer.h"
 #include "heap_test_helpers.h"
 
@@ -101,7 +101,6 @@ heap_test_source_old_backing(struct heap_test_source *source)
 	struct dma_heap_backing *backing = source->kept;
 
 	source->kept = NULL;
-	memset(&backing->buffer, 0, sizeof(backing->buffer));
 	backing->noncoherent = false;
 
 	return backing;
@@ -125,7 +124,7 @@ heap_test_source_alloc(struct dma_heap_source *base, size_t size)
 	if (IS_ERR(backing))
 		return backing;
 
-	backing->cleaned = source->cleaned;
+	backing->written_back = source->written_back;
 	source->backing = backing;
 	source->allocated++;
 
@@ -138,8 +137,8 @@ static void heap_test_source_free_backing(struct dma_heap_backing *backing)
 	kfree(backing);
 }
 
-static void heap_test_source_free(struct dma_heap_source *base,
-				  struct dma_heap_backing *backing)
+static int heap_test_source_free(struct dma_heap_source *base,
+				 struct dma_heap_backing *backing)
 {
 	struct heap_test_source *source = to_heap_test_source(base);
 
@@ -149,6 +148,8 @@ static void heap_test_source_free(struct dma_heap_source *base,
 		heap_test_source_free_backing(backing);
 	source->backing = NULL;
 	source->freed++;
+
+	return 0;
 }
 
 static const struct dma_heap_source_ops heap_test_source_ops = {

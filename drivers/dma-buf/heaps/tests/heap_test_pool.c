@@ -28,7 +28,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "../heap_pool.h"
 #include "heap_test_helpers.h"
 #include "heap_test_pool.h"
@@ -107,8 +107,6 @@ int pool_create(struct pool_test *ctx)
 	if (IS_ERR(ctx->pool))
 		return PTR_ERR(ctx->pool);
 
-	ctx->mock.pool = dma_heap_pool_source(ctx->pool);
-
 	return kunit_add_action_or_reset(ctx->test, pool_destroy, ctx);
 }
 
@@ -178,13 +176,6 @@ unsigned long pool_pages(struct pool_test *ctx)
 	return stats.clean_pages + stats.dirty_pages;
 }
 
-/* Of the scrubber, which has scrubbed something before */
-unsigned int pool_scrubber_policy(struct pool_test *ctx)
-{
-	/* A race is harmless: callers that wait for a policy look again */
-	return data_race(READ_ONCE(ctx->mock.scrubber)->policy);
-}
-
 int pool_find_far_node(struct kunit *test)
 {
 	int nid;
@@ -240,9 +231,7 @@ void pool_test_exit(struct kunit *test)
 
 struct dma_heap_backing *pool_try_get(struct pool_test *ctx, unsigned int pages)
 {
-	struct dma_heap_source *source = ctx->mock.pool;
-
-	return source->ops->alloc(source, PFN_PHYS(pages));
+	return dma_heap_source_get(&ctx->mock.base, PFN_PHYS(pages));
 }
 
 /* Like pool_get(), but whoever the test gives it to has to give it back */
@@ -378,17 +367,20 @@ void pool_expect_keeps(struct pool_test *ctx)
 	KUNIT_EXPECT_PTR_EQ(ctx->test, pool_get(ctx, 40), backing);
 }
 
+static int second_attempt_succeeds(void *data, size_t held)
+{
+	unsigned int *attempts = data;
+
+	return (*attempts)++ ? 0 : -EAGAIN;
+}
+
 /* Does an allocation that finds no memory in the source get some from the pool? */
 int pool_search_once(struct pool_test *ctx)
 {
-	struct dma_heap_pool_search search;
-	int ret;
+	unsigned int attempts = 0;
 
-	dma_heap_pool_search_begin(ctx->pool, &search);
-	ret = dma_heap_pool_give_back_one(ctx->pool, &search);
-	dma_heap_pool_search_end(ctx->pool, &search);
-
-	return ret;
+	return dma_heap_pool_reclaim_until(ctx->pool, second_attempt_succeeds,
+					   &attempts);
 }
 
 /* Search until nothing more comes back: what is lost may be on its way */

@@ -38,7 +38,6 @@ struct task_struct;
 /* What the pool promises */
 #define DEBT		(HZ / 4)
 #define DEBT_PAGES	PHYS_PFN(SZ_64K)
-#define HURRY_PAGES	PHYS_PFN(SZ_64K)
 #define PRESSURE	HZ
 #define SHORTAGE	HZ
 
@@ -91,7 +90,6 @@ void pool_make_ordinary(struct kunit *test);
 
 struct dma_heap_pool_stats pool_stats(struct pool_test *ctx);
 unsigned long pool_pages(struct pool_test *ctx);
-unsigned int pool_scrubber_policy(struct pool_test *ctx);
 long reclaimable_pages_of(int nid);
 void expect_reclaimable(struct pool_test *ctx, long pages);
 

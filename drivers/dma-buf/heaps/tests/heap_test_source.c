@@ -21,7 +21,7 @@
 #include <linux/string.h>
 #include <linux/wait.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 #include "heap_test_helpers.h"
 #include "heap_test_source.h"
 
@@ -116,7 +116,7 @@ static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source
 	}
 
 	backing->base.size = size;
-	backing->base.cleaned = source->uncached;
+	backing->base.written_back = source->uncached;
 	backing->mock = mock;
 	backing->pages = PHYS_PFN(size);
 	backing->live = true;
@@ -135,7 +135,7 @@ static bool mock_may_take_back(const struct mock_backing *backing)
 	if (!backing->live || backing->used)
 		return false;
 
-	return !backing->mock->base.reserved || !backing->base.scrubbed ||
+	return !backing->mock->base.reserved || !backing->base.zeroed ||
 	       backing->scrubbed == backing->base.size;
 }
 
@@ -150,7 +150,7 @@ static bool mock_take_back(struct mock_source *mock,
 		mock->counts.in_vain +=
 			PHYS_PFN(backing->scrubbed % backing->base.size);
 		mock->counts.lost += mock->base.reserved &&
-				     !backing->base.scrubbed;
+				     !backing->base.zeroed;
 		list_move(&backing->in_mock, &mock->gone);
 		backing->live = false;
 		backing->gone = ++mock->counts.freed;
@@ -222,8 +222,8 @@ static void mock_error(struct mock_source *mock)
 }
 
 /* The struct stays, to be known if it is given back twice */
-static void mock_source_free(struct dma_heap_source *source,
-			     struct dma_heap_backing *base)
+static int mock_source_free(struct dma_heap_source *source,
+			    struct dma_heap_backing *base)
 {
 	struct mock_source *mock = to_mock_source(source);
 	struct mock_backing *backing = to_mock_backing(base);
@@ -231,14 +231,16 @@ static void mock_source_free(struct dma_heap_source *source,
 	might_sleep();
 	mock_wait(mock, &mock->hold_free, &mock->free_held);
 	if (!mock_take_back(mock, backing))
-		return;
+		return 0;
 
 	/* What it says must be true */
-	if (source->reserved && base->scrubbed && !backing_holds(backing, 0))
+	if (source->reserved && base->zeroed && !backing_holds(backing, 0))
 		mock_error(mock);
 
 	heap_test_free_pages(&base->sgt);
 	memset(base, 0x6b, sizeof(*base));
+
+	return 0;
 }
 
 /* Is that the chunk, if it is small, or a piece of it? */
@@ -286,7 +288,7 @@ static struct mock_backing *mock_find_piece(struct mock_source *mock,
 }
 
 static void mock_count_scrub(struct mock_source *mock, struct page *page,
-			     size_t len, bool clean)
+			     size_t len, bool write_back)
 {
 	struct mock_backing *backing;
 
@@ -301,7 +303,7 @@ static void mock_count_scrub(struct mock_source *mock, struct page *page,
 	backing = mock_find_piece(mock, page, len);
 	if (backing) {
 		backing->scrubbed += len;
-		backing->cleaned += clean ? len : 0;
+		backing->written_back += write_back ? len : 0;
 	} else {
 		mock->counts.errors++;
 	}
@@ -328,7 +330,7 @@ static void mock_zero(struct page *page, size_t len)
 }
 
 static int mock_source_scrub(struct dma_heap_source *source, struct page *page,
-			     size_t len, bool clean)
+			     size_t len, bool write_back)
 {
 	struct mock_source *mock = to_mock_source(source);
 	int ret;
@@ -342,7 +344,7 @@ static int mock_source_scrub(struct dma_heap_source *source, struct page *page,
 	if (ret)
 		return ret;
 
-	mock_count_scrub(mock, page, len, clean);
+	mock_count_scrub(mock, page, len, write_back);
 	mock_zero(page, len);
 
 	return 0;
@@ -424,9 +426,9 @@ static const char *backing_wrong(const struct mock_backing *backing)
 		return "belongs to somebody else";
 	if (backing->dirty && backing->scrubbed != backing->base.size)
 		return "was not scrubbed once";
-	if (backing->base.cleaned && !backing->mock->base.uncached &&
-	    backing->cleaned != backing->base.size)
-		return "is not cleaned as it claims";
+	if (backing->base.written_back && !backing->mock->base.uncached &&
+	    backing->written_back != backing->base.size)
+		return "is not written back as it claims";
 
 	return NULL;
 }
@@ -442,7 +444,7 @@ static const char *backing_mark_used(struct mock_backing *backing)
 		backing->used = true;
 		backing->dirty = true;
 		backing->scrubbed = 0;
-		backing->cleaned = 0;
+		backing->written_back = 0;
 		mock->counts.used_pages += backing->pages;
 	}
 	spin_unlock(&mock->lock);
@@ -478,5 +480,5 @@ void backing_put(struct mock_backing *backing)
 	mock->counts.used_pages -= backing->pages;
 	spin_unlock(&mock->lock);
 
-	mock->pool->ops->free(mock->pool, &backing->base);
+	dma_heap_source_put(&mock->base, &backing->base);
 }

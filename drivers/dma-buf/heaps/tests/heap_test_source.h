@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
-#include "../heap_backing.h"
+#include "../heap_source.h"
 
 struct task_struct;
 
@@ -34,7 +34,7 @@ struct task_struct;
  * @used: somebody has it
  * @dirty: somebody had it
  * @scrubbed: bytes scrubbed since it was last used
- * @cleaned: bytes of these whose cache lines were to be cleaned, too
+ * @written_back: bytes of these whose cache lines were to be written back, too
  * @gone: that many were given back before and with it, 0 if it was not
  */
 struct mock_backing {
@@ -46,7 +46,7 @@ struct mock_backing {
 	bool used;
 	bool dirty;
 	size_t scrubbed;
-	size_t cleaned;
+	size_t written_back;
 	unsigned int gone;
 };
 
@@ -83,7 +83,6 @@ struct mock_counts {
 /**
  * struct mock_source - memory from the page allocator, with all known about it
  * @base: what the pool knows
- * @pool: the pool in front of it, as a source
  * @gate: where the scrubber and others wait
  * @hold: have the scrubber wait before the next chunk
  * @held: it does
@@ -105,7 +104,6 @@ struct mock_counts {
  */
 struct mock_source {
 	struct dma_heap_source base;
-	struct dma_heap_source *pool;
 	wait_queue_head_t gate;
 	bool hold;
 	bool held;

@@ -22,9 +22,9 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
-#include "heap_backing.h"
 #include "heap_pool.h"
 #include "heap_pool_internal.h"
+#include "heap_source.h"
 
 static struct dentry *debugfs_root;
 
@@ -34,8 +34,9 @@ static DEFINE_MUTEX(pools_lock);
 
 static struct dma_heap_pool *dev_to_pool(struct device *dev)
 {
-	return container_of((struct dma_heap_source *)dev_get_drvdata(dev),
-			    struct dma_heap_pool, base);
+	struct dma_heap_source *source = dev_get_drvdata(dev);
+
+	return source->pool;
 }
 
 static ssize_t max_kib_show(struct device *dev, struct device_attribute *attr,
@@ -182,7 +183,7 @@ static struct attribute *dma_heap_pool_attrs[] = {
 	NULL
 };
 
-/* For heaps whose private data is the source dma_heap_pool_source() gave */
+/* For heaps whose private data is their source */
 const struct attribute_group dma_heap_pool_group = {
 	.name = "pool",
 	.attrs = dma_heap_pool_attrs,
@@ -232,7 +233,7 @@ static void show_list(struct seq_file *seq, const struct list_head *list)
 	list_for_each_entry(backing, list, in_pool)
 		seq_printf(seq, "%zu %d %s %lu\n", backing->size,
 			   backing->bin->nid,
-			   backing->scrubbed ? "clean" : "dirty",
+			   backing->zeroed ? "clean" : "dirty",
 			   page_to_pfn(sg_page(backing->sgt.sgl)));
 }
 
@@ -244,8 +245,8 @@ static int backings_show(struct seq_file *seq, void *unused)
 
 	spin_lock(&pool->lock);
 	for_each_node(nid) {
-		show_list(seq, &pool->nodes[nid].clean);
-		show_list(seq, &pool->nodes[nid].dirty);
+		show_list(seq, &pool->nodes[nid].lists[POOL_ZEROED]);
+		show_list(seq, &pool->nodes[nid].lists[POOL_DIRTY]);
 	}
 	spin_unlock(&pool->lock);
 
@@ -264,12 +265,7 @@ static int shrink_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(shrink);
 
-/**
- * dma_heap_pool_add_debugfs - show a pool in debugfs, under the name of its heap
- * @pool: the pool, whose heap is registered: until then another one may get the name
- *
- * Context: Process context, may sleep.
- */
+/* Show a pool under the name of its heap, which is registered and so nobody else's */
 void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool)
 {
 	struct dentry *dir;
@@ -281,16 +277,15 @@ void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool)
 		debugfs_create_file("shrink", 0400, dir, pool, &shrink_fops);
 	pool->debugfs = dir;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_pool_add_debugfs, DMA_BUF_HEAP);
 
-void dma_heap_pool_files_init(struct dma_heap_pool *pool)
+void dma_heap_pool_list_add(struct dma_heap_pool *pool)
 {
 	mutex_lock(&pools_lock);
 	list_add_tail(&pool->node, &pools);
 	mutex_unlock(&pools_lock);
 }
 
-void dma_heap_pool_files_fini(struct dma_heap_pool *pool)
+void dma_heap_pool_list_del(struct dma_heap_pool *pool)
 {
 	mutex_lock(&pools_lock);
 	list_del(&pool->node);
@@ -306,9 +301,13 @@ static unsigned long total_pages(void)
 	unsigned long pages = 0;
 
 	mutex_lock(&pools_lock);
-	list_for_each_entry(pool, &pools, node)
-		if (!pool->source->reserved)
-			pages += READ_ONCE(pool->pages);
+	list_for_each_entry(pool, &pools, node) {
+		if (pool->source->reserved)
+			continue;
+		spin_lock(&pool->lock);
+		pages += dma_heap_pool_kept(pool);
+		spin_unlock(&pool->lock);
+	}
 	mutex_unlock(&pools_lock);
 
 	return pages;
@@ -324,7 +323,7 @@ static ssize_t total_pools_kb_show(struct kobject *kobj,
 static struct kobj_attribute total_pools_kb =
 	__ATTR_RO(total_pools_kb);
 
-static int __init dma_heap_pool_files_root(void)
+static int __init dma_heap_pool_sysfs_init(void)
 {
 	struct kobject *kobj;
 	int ret;
@@ -342,4 +341,4 @@ static int __init dma_heap_pool_files_root(void)
 
 	return 0;
 }
-module_init(dma_heap_pool_files_root);
+module_init(dma_heap_pool_sysfs_init);
