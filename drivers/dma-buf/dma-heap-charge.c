@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA-BUF heaps: how much there may be, and who pays for it
+ * DMA-BUF heaps: limits, charges to memory cgroups, and records of buffers
  *
- * An exporter has a buffer charged before it gets memory for it, and accounted for
- * with its dma-buf. Memory that waits in a pool belongs to nobody, so
- * the charge is of the buffer and not of its pages.
+ * An exporter charges a buffer before it gets memory for it, and records it together
+ * with its dma-buf. Memory that waits in a pool belongs to no cgroup, so the charge is
+ * one for the buffer and not one for each of its pages.
  *
- * The limits are looked at without a lock, and the bytes are counted before there
- * is memory, so that the ceiling holds however many allocate at a time.
+ * The limits are checked without a lock. Pages are reserved before there is memory, so
+ * the heap limit holds however many tasks allocate at a time.
  */
 
 #include <linux/atomic.h>
@@ -15,7 +15,7 @@
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
-#include <linux/dma-heap-account.h>
+#include <linux/dma-heap-record.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -52,10 +52,10 @@ static bool mem_accounting __ro_after_init = true;
 module_param(mem_accounting, bool, 0444);
 MODULE_PARM_DESC(mem_accounting, "Charge buffers to memory cgroups (default on)");
 
-/* One reclaim pass, and nobody gets killed for a buffer */
+/* One reclaim pass, and no task is killed for a buffer */
 #define CHARGE_GFP	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
-/* What memory cgroups can be charged with, and uncharged, in one go */
+/* The most that a memory cgroup can be charged with at once */
 #define CHARGE_SLICE	((size_t)SZ_1G)
 
 DEFINE_SPINLOCK(dma_heap_buffers_lock);
@@ -67,8 +67,8 @@ u64 dma_heap_last_number;
 #ifdef CONFIG_MEMCG
 
 /*
- * The memory, if it is the system's, and the objects the kernel has for every
- * dma-buf: it would charge them one by one, and find a victim if that fails.
+ * Bytes to charge: the memory, unless it is reserved, and the kernel's objects of a
+ * dma-buf. The kernel would charge these one by one, and kill a task if that fails.
  */
 static size_t charged_size(struct dma_heap *heap, size_t size)
 {
@@ -89,8 +89,8 @@ static void objcg_uncharge(struct obj_cgroup *objcg, size_t size)
 }
 
 /*
- * Pages, and then the rest, which comes out of a page that is there for many. Both
- * together would be rounded up each time.
+ * Whole pages first. The rest comes out of a page that many buffers share; in one
+ * charge with the pages it would be rounded up to a page of its own.
  */
 static int objcg_charge(struct obj_cgroup *objcg, size_t size)
 {
@@ -111,7 +111,7 @@ static int objcg_charge(struct obj_cgroup *objcg, size_t size)
 	return 0;
 }
 
-/* The cgroup of the calling task, or NULL if that does not pay: the root never does */
+/* The cgroup that pays for the calling task, or NULL: the root cgroup never pays */
 static struct obj_cgroup *objcg_that_pays(void)
 {
 	struct obj_cgroup *objcg;
@@ -173,7 +173,7 @@ static struct dma_buf *export_charged(const struct dma_buf_export_info *exp_info
 	if (!objcg)
 		return dma_buf_export(exp_info);
 
-	/* Nobody is charged twice */
+	/* The objects are in the charge of the buffer already */
 	memcg = set_active_memcg(root_mem_cgroup);
 	dmabuf = dma_buf_export(exp_info);
 	set_active_memcg(memcg);
@@ -182,16 +182,16 @@ static struct dma_buf *export_charged(const struct dma_buf_export_info *exp_info
 }
 
 /*
- * To charge it twice for a moment could fail. Of a cgroup that has been removed its
- * parent pays.
+ * Does the calling task's cgroup pay for the buffer? Then there is nothing to move: two
+ * charges at a time could exceed its limit. For a removed cgroup its parent pays.
  */
-static bool current_pays(struct dma_heap_account *account)
+static bool current_pays(struct dma_heap_record *record)
 {
 	struct obj_cgroup *mine = objcg_that_pays(), *payer;
 	bool same;
 
 	rcu_read_lock();
-	payer = READ_ONCE(account->objcg);
+	payer = READ_ONCE(record->objcg);
 	same = payer == mine ||
 	       (payer && mine &&
 		obj_cgroup_memcg(payer) == obj_cgroup_memcg(mine));
@@ -221,7 +221,7 @@ static struct dma_buf *export_charged(const struct dma_buf_export_info *exp_info
 	return dma_buf_export(exp_info);
 }
 
-static bool current_pays(struct dma_heap_account *account)
+static bool current_pays(struct dma_heap_record *record)
 {
 	return true;
 }
@@ -246,9 +246,9 @@ void dma_heap_count_failure(struct dma_heap *heap, size_t size,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_count_failure, DMA_BUF_HEAP);
 
-/* Nobody may see more than the ceiling, not even while it is found too much */
-static bool dma_heap_get_pages(struct dma_heap_usage *usage,
-			       unsigned long pages)
+/* Reserve with cmpxchg, so that readers never see usage above the limit */
+static bool dma_heap_try_reserve(struct dma_heap_usage *usage,
+				 unsigned long pages)
 {
 	unsigned long max_pages = READ_ONCE(usage->max_pages);
 	long old = atomic_long_read(&usage->pages);
@@ -261,7 +261,7 @@ static bool dma_heap_get_pages(struct dma_heap_usage *usage,
 	return true;
 }
 
-/* What is larger than memory is not worth trying, whatever the limit says */
+/* A buffer larger than RAM is refused, whatever the limit says */
 static bool dma_heap_too_large(struct dma_heap *heap, unsigned long pages)
 {
 	return pages > READ_ONCE(heap->usage.max_alloc) ||
@@ -269,7 +269,7 @@ static bool dma_heap_too_large(struct dma_heap *heap, unsigned long pages)
 		pages > totalram_pages());
 }
 
-/* Count the pages of a buffer to be, if there may be one of that size */
+/* Reserve the pages of a buffer against both limits */
 static int dma_heap_reserve(struct dma_heap *heap, size_t size)
 {
 	unsigned long pages = size >> PAGE_SHIFT;
@@ -279,7 +279,7 @@ static int dma_heap_reserve(struct dma_heap *heap, size_t size)
 		return -ENOMEM;
 	}
 
-	if (!dma_heap_get_pages(&heap->usage, pages)) {
+	if (!dma_heap_try_reserve(&heap->usage, pages)) {
 		dma_heap_count_failure(heap, size, DMA_HEAP_CEILING);
 		return -ENOMEM;
 	}
@@ -288,13 +288,13 @@ static int dma_heap_reserve(struct dma_heap *heap, size_t size)
 }
 
 /**
- * dma_heap_charge - ask whether there may be a buffer, and who pays
+ * dma_heap_charge - reserve pages for a buffer and charge a memory cgroup
  * @heap: the heap
  * @size: bytes of the buffer, whole pages
  * @objcg: set to the memory cgroup that has been charged, or to NULL
  *
- * To be called before memory is looked for, and followed by dma_heap_export() or, if
- * there will be no buffer, dma_heap_uncharge(). A failure has been counted.
+ * Call it before getting memory. dma_heap_export() follows or, if there will be no
+ * buffer, dma_heap_uncharge(). A failure has been counted.
  *
  * Context: Process context of the allocating task, may sleep.
  *
@@ -338,31 +338,31 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_uncharge, DMA_BUF_HEAP);
 
 /* Buffers */
 
-static void dma_heap_account_set_owner(struct dma_heap_account *account)
+static void record_set_owner(struct dma_heap_record *record)
 {
-	account->pid = task_tgid_nr(current);
-	memcpy(account->comm, current->comm, sizeof(account->comm));
+	record->pid = task_tgid_nr(current);
+	memcpy(record->comm, current->comm, sizeof(record->comm));
 }
 
-static void dma_heap_account_add(struct dma_heap_account *account)
+static void record_add(struct dma_heap_record *record)
 {
-	struct dma_heap_usage *usage = &account->heap->usage;
+	struct dma_heap_usage *usage = &record->heap->usage;
 
 	spin_lock(&dma_heap_buffers_lock);
-	account->number = ++dma_heap_last_number;
-	list_add_tail(&account->node, &dma_heap_buffers);
+	record->number = ++dma_heap_last_number;
+	list_add_tail(&record->node, &dma_heap_buffers);
 	usage->buffers++;
-	usage->buffer_pages += account->size >> PAGE_SHIFT;
+	usage->buffer_pages += record->size >> PAGE_SHIFT;
 	usage->peak_buffers = max(usage->peak_buffers, usage->buffers);
 	usage->peak_pages = max(usage->peak_pages, usage->buffer_pages);
 	spin_unlock(&dma_heap_buffers_lock);
 }
 
 /**
- * dma_heap_export - dma_buf_export() of a buffer that is accounted for
+ * dma_heap_export - export a dma-buf and record it
  * @heap: heap it is from
  * @exp_info: what dma_buf_export() gets
- * @account: embedded in what the exporter has of the buffer
+ * @record: the record, embedded in what the exporter has of the buffer
  * @objcg: what dma_heap_charge() set
  * @show: called with a spinlock held to print how the buffer is used: the number
  *	  of devices attached, who of user space and kernel has it mapped, and the
@@ -374,10 +374,10 @@ static void dma_heap_account_add(struct dma_heap_account *account)
  */
 struct dma_buf *dma_heap_export(struct dma_heap *heap,
 				const struct dma_buf_export_info *exp_info,
-				struct dma_heap_account *account,
+				struct dma_heap_record *record,
 				struct obj_cgroup *objcg,
 				void (*show)(struct seq_file *seq,
-					     struct dma_heap_account *account))
+					     struct dma_heap_record *record))
 {
 	struct dma_buf *dmabuf;
 
@@ -385,78 +385,78 @@ struct dma_buf *dma_heap_export(struct dma_heap *heap,
 	if (IS_ERR(dmabuf))
 		return dmabuf;
 
-	account->heap = heap;
-	account->objcg = objcg;
-	account->dmabuf = dmabuf;
-	account->show = show;
-	account->size = dmabuf->size;
-	account->ino = file_inode(dmabuf->file)->i_ino;
-	account->since = get_jiffies_64();
-	dma_heap_account_set_owner(account);
-	dma_heap_account_add(account);
-	trace_dma_heap_alloc(dev_name(&heap->dev), account->size, account->ino);
+	record->heap = heap;
+	record->objcg = objcg;
+	record->dmabuf = dmabuf;
+	record->show = show;
+	record->size = dmabuf->size;
+	record->ino = file_inode(dmabuf->file)->i_ino;
+	record->since = get_jiffies_64();
+	record_set_owner(record);
+	record_add(record);
+	trace_dma_heap_alloc(dev_name(&heap->dev), record->size, record->ino);
 
 	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_export, DMA_BUF_HEAP);
 
 /**
- * dma_heap_account_remove - a buffer goes, and with it what it is charged
- * @account: what dma_heap_export() got
+ * dma_heap_record_remove - remove the record of a buffer, and its charge
+ * @record: what dma_heap_export() got
  *
  * Context: Process context.
  */
-void dma_heap_account_remove(struct dma_heap_account *account)
+void dma_heap_record_remove(struct dma_heap_record *record)
 {
-	struct dma_heap *heap = account->heap;
+	struct dma_heap *heap = record->heap;
 
 	spin_lock(&dma_heap_buffers_lock);
-	list_del(&account->node);
+	list_del(&record->node);
 	heap->usage.buffers--;
-	heap->usage.buffer_pages -= account->size >> PAGE_SHIFT;
+	heap->usage.buffer_pages -= record->size >> PAGE_SHIFT;
 	spin_unlock(&dma_heap_buffers_lock);
 
-	trace_dma_heap_free(dev_name(&heap->dev), account->size, account->ino);
-	dma_heap_uncharge(heap, account->size, account->objcg);
+	trace_dma_heap_free(dev_name(&heap->dev), record->size, record->ino);
+	dma_heap_uncharge(heap, record->size, record->objcg);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_account_remove, DMA_BUF_HEAP);
+EXPORT_SYMBOL_NS_GPL(dma_heap_record_remove, DMA_BUF_HEAP);
 
 /**
- * dma_heap_account_move - have the calling task pay for a buffer
- * @account: that of the buffer, which cannot go meanwhile
+ * dma_heap_recharge - move the charge of a buffer to the calling task
+ * @record: record of the buffer, to which the caller has a reference
  *
- * Nobody can be made to pay but who asks for it. If that fails nothing changes.
+ * On failure nothing changes.
  *
  * Context: Process context, may sleep.
  *
  * Return: 0, or -ENOMEM if the task's memory cgroup has no room.
  */
-int dma_heap_account_move(struct dma_heap_account *account)
+int dma_heap_recharge(struct dma_heap_record *record)
 {
 	struct obj_cgroup *objcg = NULL;
 	bool moves;
 
 retry:
-	moves = !current_pays(account);
-	if (moves && charge_current(account->heap, account->size, &objcg))
+	moves = !current_pays(record);
+	if (moves && charge_current(record->heap, record->size, &objcg))
 		return -ENOMEM;
 
 	spin_lock(&dma_heap_buffers_lock);
 	if (moves) {
-		swap(account->objcg, objcg);
-	} else if (!current_pays(account)) {
-		/* Somebody else has moved it meanwhile */
+		swap(record->objcg, objcg);
+	} else if (!current_pays(record)) {
+		/* Another task has moved it meanwhile */
 		spin_unlock(&dma_heap_buffers_lock);
 		goto retry;
 	}
-	dma_heap_account_set_owner(account);
+	record_set_owner(record);
 	spin_unlock(&dma_heap_buffers_lock);
 
-	uncharge(account->heap, account->size, objcg);
+	uncharge(record->heap, record->size, objcg);
 
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_account_move, DMA_BUF_HEAP);
+EXPORT_SYMBOL_NS_GPL(dma_heap_recharge, DMA_BUF_HEAP);
 
 /* Nobody sees the heap yet */
 void dma_heap_usage_init(struct dma_heap *heap, u64 max_alloc)

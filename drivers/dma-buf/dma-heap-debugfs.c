@@ -7,7 +7,7 @@
 #include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
-#include <linux/dma-heap-account.h>
+#include <linux/dma-heap-record.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/limits.h>
@@ -24,34 +24,34 @@
 #include "dma-heap-internal.h"
 
 /**
- * struct buffers_reader - somebody who reads the list
- * @cursor: stands in the list, without a dma-buf, before the next one to be read;
- *	    @cursor.number is that one's
- * @last: number of the newest buffer when it began: more may come for ever
+ * struct buffers_reader - an open file that reads the list
+ * @cursor: entry of the list without a dma-buf, before the next record to read, whose
+ *	    number it has
+ * @last: number of the newest buffer at the beginning; the read ends with it
  */
 struct buffers_reader {
-	struct dma_heap_account cursor;
+	struct dma_heap_record cursor;
 	u64 last;
 };
 
 /*
- * The position is the number of a buffer, of which there is no other, so that what
- * comes and goes between two reads moves nothing. Others have cursors, too.
+ * The position is the number of a buffer: it stays true when others come and go between
+ * two reads. The cursors of other readers are skipped.
  */
 static struct list_head *buffers_find(struct buffers_reader *reader,
 				      struct list_head *node, loff_t *pos)
 {
-	struct dma_heap_account *account;
+	struct dma_heap_record *record;
 
 	lockdep_assert_held(&dma_heap_buffers_lock);
 
 	for (node = node->next; node != &dma_heap_buffers; node = node->next) {
-		account = list_entry(node, struct dma_heap_account, node);
-		if (!account->dmabuf || account->number < *pos)
+		record = list_entry(node, struct dma_heap_record, node);
+		if (!record->dmabuf || record->number < *pos)
 			continue;
-		if (account->number > reader->last)
+		if (record->number > reader->last)
 			break;
-		*pos = account->number;
+		*pos = record->number;
 		return node;
 	}
 	*pos = reader->last + 1;
@@ -62,14 +62,14 @@ static struct list_head *buffers_find(struct buffers_reader *reader,
 static void *buffers_seq_start(struct seq_file *seq, loff_t *pos)
 {
 	struct buffers_reader *reader = seq->private;
-	struct dma_heap_account *cursor = &reader->cursor;
+	struct dma_heap_record *cursor = &reader->cursor;
 
 	spin_lock(&dma_heap_buffers_lock);
 	if (!*pos) {
 		reader->last = dma_heap_last_number;
 		return &dma_heap_buffers;
 	}
-	/* Not where it stopped */
+	/* The reader did not go on where it stopped: look from the beginning */
 	if (*pos != cursor->number)
 		list_move(&cursor->node, &dma_heap_buffers);
 
@@ -86,10 +86,10 @@ static void *buffers_seq_next(struct seq_file *seq, void *v, loff_t *pos)
 static void buffers_seq_stop(struct seq_file *seq, void *v)
 {
 	struct buffers_reader *reader = seq->private;
-	struct dma_heap_account *cursor = &reader->cursor, *next;
+	struct dma_heap_record *cursor = &reader->cursor, *next;
 
 	if (v && v != &dma_heap_buffers) {
-		next = list_entry(v, struct dma_heap_account, node);
+		next = list_entry(v, struct dma_heap_record, node);
 		list_move_tail(&cursor->node, &next->node);
 		cursor->number = next->number;
 	} else {
@@ -99,7 +99,7 @@ static void buffers_seq_stop(struct seq_file *seq, void *v)
 	spin_unlock(&dma_heap_buffers_lock);
 }
 
-/* A column is never empty, so that blanks, too, may be what separates them */
+/* No column is empty and none has a blank, so blanks separate columns, too */
 static void show_text(struct seq_file *seq, const char *text)
 {
 	seq_escape(seq, text && *text ? text : "-", " \t\n\\");
@@ -138,7 +138,7 @@ static void show_cgroup(struct seq_file *seq, struct obj_cgroup *objcg)
 
 static int buffers_seq_show(struct seq_file *seq, void *v)
 {
-	struct dma_heap_account *account;
+	struct dma_heap_record *record;
 	u64 age;
 
 	if (v == &dma_heap_buffers) {
@@ -146,18 +146,18 @@ static int buffers_seq_show(struct seq_file *seq, void *v)
 		return 0;
 	}
 
-	account = list_entry(v, struct dma_heap_account, node);
-	age = get_jiffies_64() - account->since;
-	show_text(seq, dev_name(&account->heap->dev));
-	seq_printf(seq, "\t%zu\t%llu\t%d\t", account->size,
-		   jiffies64_to_msecs(age), account->pid);
-	account->show(seq, account);
-	seq_printf(seq, "%lu\t", account->ino);
-	show_text(seq, account->comm);
+	record = list_entry(v, struct dma_heap_record, node);
+	age = get_jiffies_64() - record->since;
+	show_text(seq, dev_name(&record->heap->dev));
+	seq_printf(seq, "\t%zu\t%llu\t%d\t", record->size,
+		   jiffies64_to_msecs(age), record->pid);
+	record->show(seq, record);
+	seq_printf(seq, "%lu\t", record->ino);
+	show_text(seq, record->comm);
 	seq_putc(seq, '\t');
-	show_name(seq, account->dmabuf);
+	show_name(seq, record->dmabuf);
 	seq_putc(seq, '\t');
-	show_cgroup(seq, account->objcg);
+	show_cgroup(seq, record->objcg);
 	seq_putc(seq, '\n');
 
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The files of the core share these
+ * What the files of the core share
  */
 #ifndef _DMA_HEAP_INTERNAL_H
 #define _DMA_HEAP_INTERNAL_H
@@ -9,24 +9,23 @@
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/dma-heap.h>
-#include <linux/dma-heap-account.h>
+#include <linux/dma-heap-record.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
 /**
  * struct dma_heap_usage - what the buffers of a heap take
- * @max_alloc: pages of the largest buffer there may be
- * @max_pages: pages that all buffers together may have
- * @pages: that they have, or are about to have
- * @buffer_pages: those in buffers that are there
- * @peak_pages: the most of these at a time
- * @buffers: how many buffers there are
- * @peak_buffers: the most there were at a time
+ * @max_alloc: buffer limit, in pages
+ * @max_pages: heap limit: pages of all buffers together
+ * @pages: pages reserved, of buffers and of allocations that have begun
+ * @buffer_pages: pages of buffers
+ * @peak_pages: largest value of @buffer_pages
+ * @buffers: number of buffers
+ * @peak_buffers: largest value of @buffers
  * @failures: allocations that failed, by reason
  *
- * @buffer_pages, @buffers and their peaks are protected by the lock of the list of
- * buffers.
+ * dma_heap_buffers_lock protects @buffer_pages, @buffers and their peaks.
  */
 struct dma_heap_usage {
 	unsigned long max_alloc;
@@ -48,7 +47,7 @@ struct dma_heap_usage {
  * @attrs: DMA_HEAP_CONTIGUOUS and others
  * @alignment: of the addresses of its buffers, in bytes
  * @fallback: name of the heap that serves what this one cannot, or NULL
- * @usage: what its buffers take
+ * @usage: what its buffers take, and their limits
  */
 struct dma_heap {
 	struct device dev;
@@ -66,7 +65,7 @@ static inline struct dma_heap *dev_to_heap(struct device *dev)
 	return container_of(dev, struct dma_heap, dev);
 }
 
-/* dma-heap-charge.c: the lock protects the list, its sums, and whose a buffer is */
+/* dma-heap-charge.c: the lock protects the list, its sums, and who pays for a buffer */
 extern spinlock_t dma_heap_buffers_lock;
 extern struct list_head dma_heap_buffers;
 extern u64 dma_heap_last_number;

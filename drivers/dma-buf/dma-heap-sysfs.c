@@ -67,7 +67,7 @@ static u64 pages_to_bytes(unsigned long pages)
 	return (u64)pages << PAGE_SHIFT;
 }
 
-/* Bytes, or "max"; what is not a whole page does not count */
+/* Bytes, rounded down to pages, or "max" */
 static int parse_limit(const char *buf, unsigned long *pages)
 {
 	u64 bytes;
@@ -77,7 +77,7 @@ static int parse_limit(const char *buf, unsigned long *pages)
 		return 0;
 	}
 
-	/* Also for a number that is too large */
+	/* -EINVAL also for a number that is too large */
 	if (kstrtou64(buf, 0, &bytes))
 		return -EINVAL;
 
@@ -86,7 +86,7 @@ static int parse_limit(const char *buf, unsigned long *pages)
 	return 0;
 }
 
-/* The limit an attribute is about, in pages */
+/* The limit of an attribute, in pages */
 static unsigned long *attr_to_limit(struct device *dev,
 				    struct device_attribute *attr)
 {
@@ -247,7 +247,7 @@ static const struct attribute_group failure_group = {
 	.attrs = failure_attrs,
 };
 
-/* Of all heaps */
+/* The attributes of every heap */
 const struct attribute_group *dma_heap_dev_groups[] = {
 	&dma_heap_group,
 	&failure_group,

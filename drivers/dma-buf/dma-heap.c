@@ -2,15 +2,13 @@
 /*
  * DMA-BUF heaps: the registry of heaps and their character devices
  *
- * A heap is a &struct device of class dma_heap with a character device. Its
- * name is the device's name, its private data the device's, and so is its
- * reference count: the registry holds one reference, every open file (through
- * the cdev) and every dma_heap_find() one more. Heaps are never taken away
- * again, as a node that user space has open cannot be revoked.
+ * A heap is a &struct device of class dma_heap with a character device. The device
+ * has the name, the private data and the reference count of the heap. The registry
+ * holds one reference, every open file (through the cdev) and every dma_heap_find()
+ * one more. A heap is never removed, because an open device node cannot be revoked.
  *
- * heap_list_lock makes checking a name and publishing it one step. The core
- * knows names and flags; pages, scatterlists and dma_buf_ops are the heap's. What
- * the buffers of a heap take is in dma-heap-charge.c.
+ * heap_list_lock makes checking a name and publishing it one step. The core knows
+ * names and flags; pages, scatterlists and dma_buf_ops belong to the heap.
  */
 
 #define pr_fmt(fmt) "dma_heap: " fmt
@@ -74,7 +72,7 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap,
 	if (data.fd)
 		return -EINVAL;
 
-	/* Longer than this kernel can address */
+	/* A length that this kernel cannot address */
 	if (data.len != (size_t)data.len) {
 		dma_heap_count_failure(heap, SIZE_MAX, DMA_HEAP_TOO_LARGE);
 		return -ENOMEM;
@@ -90,8 +88,8 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap,
 		goto err_put_dmabuf;
 
 	/*
-	 * Once installed, the descriptor belongs to user space and cannot be
-	 * taken back: the caller has to know its number before.
+	 * fd_install() gives the descriptor to user space for good, so nothing
+	 * may fail after it: the caller gets the number first.
 	 */
 	if (put_user(fd, &arg->fd)) {
 		put_unused_fd(fd);
@@ -115,9 +113,9 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 			    sizeof(struct dma_heap_allocation_data));
 
 	/*
-	 * The number alone selects the command, whatever the size of the
-	 * argument; but it has to go both ways and be long enough to tell the
-	 * caller about the descriptor.
+	 * The number alone selects the command. The argument may have another
+	 * size than here, but has to go both ways and to have room for the
+	 * descriptor.
 	 */
 	if (_IOC_NR(cmd) != _IOC_NR(DMA_HEAP_IOCTL_ALLOC) ||
 	    _IOC_DIR(cmd) != _IOC_DIR(DMA_HEAP_IOCTL_ALLOC) ||
@@ -193,8 +191,8 @@ static int dma_heap_publish(struct dma_heap *heap)
 }
 
 /*
- * Only the CPU's view matters: whatever it can address is reachable. DMA operations
- * of their own may not know what to do with a device on no bus, and need not.
+ * The device reaches all memory, because it is only used to maintain the caches of the
+ * CPU. DMA operations of a bus are not prepared for a device on no bus: no mask then.
  */
 static int dma_heap_set_dma_mask(struct device *dev)
 {
@@ -208,14 +206,14 @@ static int dma_heap_set_dma_mask(struct device *dev)
 }
 
 /**
- * dma_heap_create - make a heap that nobody sees yet
+ * dma_heap_create - make a heap that clients do not see yet
  * @exp_info: name, operations and private data of the heap
  *
- * It has its device, so that what needs that can be set up before user space
- * allocates. To be followed by dma_heap_register() or dma_heap_destroy().
+ * The heap has its device, so that its source can be set up before user space
+ * allocates. dma_heap_register() or dma_heap_destroy() must follow.
  *
- * The name is copied. It must be no longer than DMA_HEAP_NAME_MAX and fit for a
- * file name.
+ * The name is copied. It must be a valid file name of at most DMA_HEAP_NAME_MAX
+ * characters.
  *
  * Context: Process context, may sleep.
  *
@@ -275,16 +273,15 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_create, DMA_BUF_HEAP);
  * dma_heap_register - let user space and drivers find a heap
  * @heap: heap that dma_heap_create() gave
  *
- * Once this returns 0, and possibly before, user space allocates from the heap.
- * There is no way back: register the heap as the last step of an
- * initialisation that can fail, and let neither the operations nor the module
- * that has them go away.
+ * Once this returns 0, and possibly before, user space allocates from the heap. A
+ * heap cannot be removed: register it as the last step of an initialisation that can
+ * fail, and keep the operations and their module loaded.
  *
  * Context: Process context, may sleep.
  *
- * Return: 0, -EEXIST if there is a heap of that name, -ENOSPC if there are as
- * many heaps as there can be, -ENOMEM, or what adding the device gave. The heap
- * is still the caller's then.
+ * Return: 0, -EEXIST if there is a heap of that name, -ENOSPC if there is no minor
+ * left, -ENOMEM, or what adding the device gave. On failure the caller still owns the
+ * heap.
  */
 int dma_heap_register(struct dma_heap *heap)
 {
@@ -317,8 +314,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_destroy, DMA_BUF_HEAP);
  * dma_heap_add - add a heap and its device node
  * @exp_info: name, operations and private data of the heap
  *
- * dma_heap_create() and dma_heap_register() in one step, with all that is said
- * there.
+ * dma_heap_create() and dma_heap_register() in one step.
  *
  * Context: Process context, may sleep.
  *
@@ -344,7 +340,7 @@ struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 EXPORT_SYMBOL_NS_GPL(dma_heap_add, DMA_BUF_HEAP);
 
 #if IS_ENABLED(CONFIG_KUNIT)
-/* Only for tests: they know that nobody has the node open */
+/* Only for tests, which know that no task has the node open */
 void dma_heap_del(struct dma_heap *heap)
 {
 	mutex_lock(&heap_list_lock);
@@ -390,9 +386,9 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_get_name, DMA_BUF_HEAP);
  * dma_heap_get_dev - device of a heap
  * @heap: the heap
  *
- * The device has a DMA mask of 64 bits, so that a heap can have the caches of
- * its memory maintained through the DMA API. It has none where the DMA API asks
- * operations of the bus, or maintains caches before a device writes only.
+ * A heap maintains the caches of its memory through the device, which has a DMA mask
+ * of 64 bits. It has no mask where the DMA API asks operations of the bus, or
+ * invalidates caches only before a device writes.
  *
  * Context: Any.
  *
@@ -418,7 +414,7 @@ struct dma_heap *dma_heap_find(const char *name)
 {
 	struct dma_heap *heap;
 
-	/* What is on the list has the registry's reference: never zero */
+	/* The registry holds a reference to each heap of the list */
 	mutex_lock(&heap_list_lock);
 	heap = dma_heap_lookup(name);
 	if (heap)

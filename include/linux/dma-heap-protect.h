@@ -7,10 +7,10 @@
 /**
  * struct dma_heap_protect_ops - what the secure world does for protected heaps
  *
- * A range is protected from when protected memory is first needed until the heap
- * takes it back; buffers come and go meanwhile, and @scrub comes between two of
- * them. All are called in process context, without locks, and may sleep; for
- * different ranges at the same time. Ranges are of whole pages.
+ * The heap protects a range when it needs protected memory, and unprotects it when the
+ * pool gives the range back. In between the range has many buffers, and @scrub is called
+ * between two of them. All operations are called in process context, without locks, and
+ * may sleep. They may run at the same time for different ranges, of whole pages.
  */
 struct dma_heap_protect_ops {
 	/**
@@ -19,16 +19,16 @@ struct dma_heap_protect_ops {
 	 * Take @size bytes at @base away from CPU and devices of the normal
 	 * world.
 	 *
-	 * Return: 0, or an errno. The range is as it was before then.
+	 * Return: 0, or a negative errno; the range is unchanged then.
 	 */
 	int (*protect)(void *data, phys_addr_t base, size_t size);
 
 	/**
 	 * @unprotect:
 	 *
-	 * Give the range back to the normal world, scrubbed as it is.
+	 * Give the range back to the normal world. All of it is scrubbed.
 	 *
-	 * Return: 0, or an errno. Nobody gets the range any more then.
+	 * Return: 0, or a negative errno; no buffer gets the range again then.
 	 */
 	int (*unprotect)(void *data, phys_addr_t base, size_t size);
 
@@ -37,7 +37,7 @@ struct dma_heap_protect_ops {
 	 *
 	 * Zero @size bytes at @base, a part of a protected range.
 	 *
-	 * Return: 0, or an errno. Nobody gets the range any more then.
+	 * Return: 0, or a negative errno; no buffer gets the range again then.
 	 */
 	int (*scrub)(void *data, phys_addr_t base, size_t size);
 };

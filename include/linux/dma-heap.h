@@ -23,8 +23,7 @@ struct dma_heap_ops {
 	 *
 	 * Create a dma-buf of @len zeroed bytes. The core has checked all
 	 * arguments: @len is a non-zero multiple of PAGE_SIZE, the flags are
-	 * valid. The new dma-buf is open for nobody else yet, so the heap may
-	 * still drop it, but it must not touch it once it has returned it.
+	 * valid. The heap must not touch the dma-buf once it has returned it.
 	 *
 	 * Context: Process context of the allocating task, no lock held. May
 	 * sleep, and should give up with -EINTR when a fatal signal is pending.
@@ -36,11 +35,11 @@ struct dma_heap_ops {
 				    u32 fd_flags, u64 heap_flags);
 };
 
-/* What clients choose a heap by, and how its buffers are accounted for */
+/* What clients choose a heap by, and how its buffers are charged */
 #define DMA_HEAP_UNCACHED	BIT(0)	/* the CPU maps it past the caches */
 #define DMA_HEAP_CONTIGUOUS	BIT(1)	/* every buffer is in one piece */
 #define DMA_HEAP_PROTECTED	BIT(2)	/* the CPU cannot map it at all */
-#define DMA_HEAP_RESERVED	BIT(3)	/* memory the system does not have */
+#define DMA_HEAP_RESERVED	BIT(3)	/* its memory is set aside for it */
 
 /**
  * struct dma_heap_export_info - description of a heap to add

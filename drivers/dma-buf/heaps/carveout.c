@@ -2,14 +2,13 @@
 /*
  * DMA-BUF carveout heaps: memory that the device tree sets aside for buffers
  *
- * All space that is free is zero, so that a buffer of any size takes the time to
- * find room. What a buffer leaves is scrubbed in the pool; at first that is the
- * whole region. An allocation that finds no room has the pool give back what it
- * keeps, and waits for what is being scrubbed.
+ * All free memory of the region is zeroed, so that an allocation of any size only has
+ * to find room. The pool scrubs what a buffer leaves, and at first the whole region. An
+ * allocation that finds no room has the pool give back its memory, and waits for what
+ * is being scrubbed.
  *
- * The CPU reaches the memory through the kernel's own mapping of it, or, if there
- * is to be none, through a mapping for the time of a scrub, or never, if the
- * memory is protected: then all is done by the secure world.
+ * The CPU reaches the memory through the linear map. A region with no-map is mapped for
+ * the time of a scrub only. The secure world does all for a protected region.
  */
 
 #define pr_fmt(fmt) "carveout_heap: " fmt
@@ -36,13 +35,13 @@
 #include "heap_pool.h"
 #include "heap_source.h"
 
-/* What CPUs and IOMMUs map as one block, with pages of 4 KiB */
+/* A PMD of CPUs and IOMMUs, with pages of 4 KiB */
 #define BLOCK		SZ_2M
 
-/* The region is scrubbed in such pieces at first, so that one is free early */
+/* At first the region is scrubbed in such pieces, so that some of it is free early */
 #define FIRST_PIECE	SZ_32M
 
-/* For a mapping to scrub through: how often it is tried, and in what time */
+/* How often a mapping for a scrub is tried, and the pause in between */
 #define MAP_ATTEMPTS	50
 #define MAP_PAUSE_MS	100
 
@@ -89,7 +88,7 @@ static int carveout_attempt(void *data, size_t held)
 	return request->size > held + avail ? -ENOMEM : -EAGAIN;
 }
 
-/* Large buffers in whole blocks, small ones not spread over the region */
+/* Large buffers begin at a PMD; small ones stay close to each other */
 static size_t carveout_alignment(struct carveout *carveout, size_t size)
 {
 	return max(carveout->alignment, min(rounddown_pow_of_two(size), BLOCK));
@@ -105,7 +104,7 @@ static int carveout_take(struct carveout_request *request)
 
 	ret = dma_heap_pool_reclaim_until(carveout->source.pool,
 					  carveout_attempt, request);
-	/* Better in small pages than not at all: the region may begin anywhere */
+	/* Small pages are better than no memory */
 	if (ret == -ENOMEM) {
 		request->alignment = carveout->alignment;
 		ret = carveout_find(request) ? 0 : -ENOMEM;
@@ -164,7 +163,7 @@ carveout_alloc_backing(struct dma_heap_source *source, size_t size)
 	};
 	int ret;
 
-	/* A chunk has no room for a longer length */
+	/* A scatterlist entry has a length of 32 bits */
 	if (size > min_t(size_t, carveout->size, UINT_MAX))
 		return ERR_PTR(-ENOMEM);
 
@@ -174,8 +173,8 @@ carveout_alloc_backing(struct dma_heap_source *source, size_t size)
 }
 
 /*
- * Memory that cannot be trusted to be zero and reachable is lost on purpose: better
- * less memory than what one client left in the hands of the next one.
+ * Memory that could not be scrubbed or unprotected is never used again: the next client
+ * must not read what the last one left.
  */
 static int carveout_free_backing(struct dma_heap_source *source,
 				 struct dma_heap_backing *backing)
@@ -200,7 +199,7 @@ static int carveout_free_backing(struct dma_heap_source *source,
 	return ret;
 }
 
-/* Whatever the boot loader left there has to go before a client gets it */
+/* Put the whole region into the pool, dirty: the boot loader may have used it */
 static int carveout_fill_pool(struct dma_heap_source *source)
 {
 	struct carveout *carveout = to_carveout(source);
@@ -232,7 +231,7 @@ static void *carveout_map(struct page *page, size_t len)
 	int attempts = MAP_ATTEMPTS;
 	void *vaddr;
 
-	/* What cannot be scrubbed is lost for ever, so it is worth to wait */
+	/* Memory that cannot be scrubbed is lost, so wait for a mapping */
 	while (!(vaddr = memremap(page_to_phys(page), len, MEMREMAP_WC)) &&
 	       --attempts)
 		msleep(MAP_PAUSE_MS);
@@ -299,7 +298,7 @@ static int carveout_no_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	return -EACCES;
 }
 
-/* For devices only */
+/* The CPU has no access */
 static const struct dma_buf_ops carveout_protected_buf_ops = {
 	.attach = dma_heap_buffer_attach,
 	.detach = dma_heap_buffer_detach,

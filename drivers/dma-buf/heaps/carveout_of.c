@@ -24,68 +24,69 @@
 
 #define COMPATIBLE	"dma-heap-carveout"
 
-/* Protects the list, and that no new one closes a ring of fallbacks */
+/* Protects the list; held while a new carveout is checked for a ring of fallbacks */
 static DEFINE_MUTEX(carveouts_lock);
 static LIST_HEAD(carveouts);
 
-static int carveout_parse_name(struct device *dev, struct carveout *heap)
+static int carveout_parse_name(struct device *dev, struct carveout *carveout)
 {
 	int ret;
 
-	ret = of_property_read_string(dev->of_node, "heap-name", &heap->name);
+	ret = of_property_read_string(dev->of_node, "heap-name", &carveout->name);
 	if (ret != -EINVAL)
 		return ret;
 
-	/* There is no such property: the node's name, without the address */
-	heap->name = devm_kasprintf(dev, GFP_KERNEL, "%pOFn", dev->of_node);
+	/* Without the property the heap has the node's name, without the address */
+	carveout->name = devm_kasprintf(dev, GFP_KERNEL, "%pOFn", dev->of_node);
 
-	return heap->name ? 0 : -ENOMEM;
+	return carveout->name ? 0 : -ENOMEM;
 }
 
-static int carveout_parse(struct device *dev, struct carveout *heap)
+static int carveout_parse(struct device *dev, struct carveout *carveout)
 {
 	struct device_node *node = dev->of_node;
 	u32 alignment = PAGE_SIZE;
 	int ret;
 
-	ret = carveout_parse_name(dev, heap);
+	ret = carveout_parse_name(dev, carveout);
 	if (ret)
-		return dev_err_probe(dev, ret, "bad heap-name\n");
+		return dev_err_probe(dev, ret, "heap-name: must be a string\n");
 
-	ret = of_property_read_string(node, "heap-fallback", &heap->fallback);
+	ret = of_property_read_string(node, "heap-fallback", &carveout->fallback);
 	if (ret && ret != -EINVAL)
-		return dev_err_probe(dev, ret, "bad heap-fallback\n");
+		return dev_err_probe(dev, ret, "heap-fallback: must be a string\n");
 
 	ret = of_property_read_u32(node, "heap-alignment", &alignment);
 	if (ret && ret != -EINVAL)
-		return dev_err_probe(dev, ret, "bad heap-alignment\n");
+		return dev_err_probe(dev, ret,
+				     "heap-alignment: must be a number of 32 bits\n");
 
-	heap->alignment = alignment;
-	heap->protected = of_property_read_bool(node, "heap-protected");
-	heap->source.nomap = of_property_read_bool(node, "no-map");
-	heap->source.uncached = heap->protected ||
+	carveout->alignment = alignment;
+	carveout->protected = of_property_read_bool(node, "heap-protected");
+	carveout->source.nomap = of_property_read_bool(node, "no-map");
+	carveout->source.uncached = carveout->protected ||
 				of_property_read_bool(node, "heap-uncached");
 
 	return 0;
 }
 
-static bool carveout_overlaps(struct carveout *heap,
+static bool carveout_overlaps(struct carveout *carveout,
 			      struct device_node *node)
 {
 	struct reserved_mem *rmem = of_reserved_mem_lookup(node);
 
-	return rmem && rmem->base < heap->base + heap->size &&
-	       heap->base < rmem->base + rmem->size;
+	return rmem && rmem->base < carveout->base + carveout->size &&
+	       carveout->base < rmem->base + rmem->size;
 }
 
-/* Who is right if two nodes claim the same memory? Nobody gets it */
+/* Two nodes that claim the same memory are both refused: either could be wrong */
 static int carveout_check_neighbours(struct device *dev,
-				     struct carveout *heap)
+				     struct carveout *carveout)
 {
 	struct device_node *node;
 
 	for_each_available_child_of_node(dev->of_node->parent, node) {
-		if (node == dev->of_node || !carveout_overlaps(heap, node))
+		if (node == dev->of_node || !carveout_overlaps(carveout, node))
 			continue;
 
 		dev_err(dev, "the region overlaps that of %pOF\n", node);
@@ -96,10 +97,10 @@ static int carveout_check_neighbours(struct device *dev,
 	return 0;
 }
 
-static bool carveout_has_pages(struct carveout *heap)
+static bool carveout_has_pages(struct carveout *carveout)
 {
-	unsigned long pfn = PHYS_PFN(heap->base);
-	unsigned long end = pfn + PHYS_PFN(heap->size);
+	unsigned long pfn = PHYS_PFN(carveout->base);
+	unsigned long end = pfn + PHYS_PFN(carveout->size);
 
 	for (; pfn < end; pfn++)
 		if (!pfn_valid(pfn) || !PageReserved(pfn_to_page(pfn)))
@@ -108,15 +109,15 @@ static bool carveout_has_pages(struct carveout *heap)
 	return true;
 }
 
-static bool carveout_crosses_highmem(struct carveout *heap)
+static bool carveout_crosses_highmem(struct carveout *carveout)
 {
-	struct page *first = pfn_to_page(PHYS_PFN(heap->base));
-	struct page *last = nth_page(first, PHYS_PFN(heap->size) - 1);
+	struct page *first = pfn_to_page(PHYS_PFN(carveout->base));
+	struct page *last = nth_page(first, PHYS_PFN(carveout->size) - 1);
 
 	return PageHighMem(first) != PageHighMem(last);
 }
 
-static int carveout_check_region(struct device *dev, struct carveout *heap)
+static int carveout_check_region(struct device *dev, struct carveout *carveout)
 {
 	struct reserved_mem *rmem = of_reserved_mem_lookup(dev->of_node);
 
@@ -124,25 +125,25 @@ static int carveout_check_region(struct device *dev, struct carveout *heap)
 		return dev_err_probe(dev, -ENODEV,
 				     "no memory is reserved for the node\n");
 
-	heap->base = rmem->base;
-	heap->size = rmem->size;
-	if (heap->size != rmem->size)
+	carveout->base = rmem->base;
+	carveout->size = rmem->size;
+	if (carveout->size != rmem->size)
 		return dev_err_probe(dev, -E2BIG, "the region is too large\n");
 
-	if (!PAGE_ALIGNED(heap->base) || !PAGE_ALIGNED(heap->size))
+	if (!PAGE_ALIGNED(carveout->base) || !PAGE_ALIGNED(carveout->size))
 		return dev_err_probe(dev, -EINVAL,
 				     "the region is not made of whole pages\n");
 
-	if (!carveout_has_pages(heap))
+	if (!carveout_has_pages(carveout))
 		return dev_err_probe(dev, -ENXIO,
 				     "the region is not reserved memory with struct pages\n");
 
 	/* What is in one piece for devices has to be for the kernel, too */
-	if (carveout_crosses_highmem(heap))
+	if (carveout_crosses_highmem(carveout))
 		return dev_err_probe(dev, -EINVAL,
 				     "the region is partly high memory\n");
 
-	return carveout_check_neighbours(dev, heap);
+	return carveout_check_neighbours(dev, carveout);
 }
 
 static bool carveout_makes_heap(struct device_node *node, const char *name)
@@ -156,21 +157,21 @@ static bool carveout_makes_heap(struct device_node *node, const char *name)
 }
 
 /*
- * The heap that the carveout of that name falls back on, or NULL. One that is there
- * tells for sure; of the nodes that are left, more than one may have the name, but
- * the last one of a ring finds all the others there.
+ * The fallback of the carveout called @name, or NULL. A heap that exists has the true
+ * one. Several nodes that wait may have the same name, so the answer can be wrong for
+ * these; but the last node of a ring finds all others as heaps.
  */
 static const char *carveout_fallback_of(const char *name)
 {
 	const char *fallback = NULL;
-	struct carveout *heap;
+	struct carveout *carveout;
 	struct device_node *node;
 
 	lockdep_assert_held(&carveouts_lock);
 
-	list_for_each_entry(heap, &carveouts, node)
-		if (!strcmp(heap->name, name))
-			return heap->fallback;
+	list_for_each_entry(carveout, &carveouts, node)
+		if (!strcmp(carveout->name, name))
+			return carveout->fallback;
 
 	for_each_compatible_node(node, NULL, COMPATIBLE) {
 		if (!carveout_makes_heap(node, name))
@@ -184,15 +185,15 @@ static const char *carveout_fallback_of(const char *name)
 	return fallback;
 }
 
-/* By way of any number of others: one that has no room would never know */
-static bool carveout_falls_on_itself(struct carveout *heap)
+/* Would an allocation that finds no room come back here, over any number of heaps? */
+static bool carveout_falls_on_itself(struct carveout *carveout)
 {
-	const char *name = heap->fallback;
+	const char *name = carveout->fallback;
 	int hops;
 
-	/* There cannot be as many heaps; a ring of others is for them to refuse */
+	/* A ring without this one is refused by its own last carveout */
 	for (hops = 0; name && hops < 128; hops++) {
-		if (!strcmp(name, heap->name))
+		if (!strcmp(name, carveout->name))
 			return true;
 		name = carveout_fallback_of(name);
 	}
@@ -200,57 +201,60 @@ static bool carveout_falls_on_itself(struct carveout *heap)
 	return false;
 }
 
-/* What is before the first aligned address is of no use to anybody */
-static int carveout_align(struct device *dev, struct carveout *heap)
+/* Give up what is before the first aligned address, and page frame 0 */
+static int carveout_align(struct device *dev, struct carveout *carveout)
 {
+	size_t alignment = carveout->alignment;
 	size_t head;
 
-	if (!is_power_of_2(heap->alignment) || heap->alignment < PAGE_SIZE ||
-	    heap->alignment > heap->size)
-		return dev_err_probe(dev, -EINVAL, "bad heap-alignment\n");
+	/* 0 means failure to genalloc */
+	head = carveout->base ? -carveout->base & (alignment - 1) : alignment;
+	if (!is_power_of_2(alignment) || alignment < PAGE_SIZE ||
+	    alignment > carveout->size || head >= carveout->size)
+		return dev_err_probe(dev, -EINVAL,
+				     "heap-alignment 0x%zx: must be a power of two, from PAGE_SIZE to the region's size\n",
+				     alignment);
 
-	/* Page frame 0 would mean failure to genalloc */
-	head = heap->base ? -heap->base & (heap->alignment - 1) :
-			    heap->alignment;
-	heap->base += head;
-	heap->size -= head;
+	carveout->base += head;
+	carveout->size -= head;
 
 	return 0;
 }
 
-static int carveout_check_use(struct device *dev, struct carveout *heap)
+static int carveout_check_use(struct device *dev, struct carveout *carveout)
 {
-	if (heap->source.nomap && !heap->source.uncached)
+	if (carveout->source.nomap && !carveout->source.uncached)
 		return dev_err_probe(dev, -EINVAL,
-				     "what is no-map has to be heap-uncached or heap-protected\n");
+				     "no-map: needs heap-uncached or heap-protected, too\n");
 
-	if (heap->source.uncached && !heap->protected &&
+	if (carveout->source.uncached && !carveout->protected &&
 	    !IS_ENABLED(CONFIG_ARM) && !IS_ENABLED(CONFIG_ARM64))
 		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "no uncached memory on this machine\n");
+				     "heap-uncached: this architecture has no uncached memory\n");
 
-	if (heap->protected && heap->fallback)
+	if (carveout->protected && carveout->fallback)
 		return dev_err_probe(dev, -EINVAL,
-				     "what is heap-protected must not fall back on other memory\n");
+				     "heap-fallback: not for a region that is heap-protected\n");
 
 	return 0;
 }
 
-static int carveout_publish(struct device *dev, struct carveout *heap)
+static int carveout_publish(struct device *dev, struct carveout *carveout)
 {
 	int ret;
 
 	lockdep_assert_held(&carveouts_lock);
 
-	if (carveout_falls_on_itself(heap))
+	if (carveout_falls_on_itself(carveout))
 		return dev_err_probe(dev, -EINVAL,
-				     "the heap falls back on itself\n");
+				     "heap-fallback: leads back to this heap\n");
 
-	ret = carveout_add(heap);
+	ret = carveout_add(carveout);
 	if (ret)
-		return dev_err_probe(dev, ret, "no heap %s\n", heap->name);
+		return dev_err_probe(dev, ret, "cannot make heap %s\n",
+				     carveout->name);
 
-	list_add_tail(&heap->node, &carveouts);
+	list_add_tail(&carveout->node, &carveouts);
 
 	return 0;
 }
@@ -258,35 +262,35 @@ static int carveout_publish(struct device *dev, struct carveout *heap)
 static int carveout_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
-	struct carveout *heap;
+	struct carveout *carveout;
 	int ret;
 
-	heap = devm_kzalloc(dev, sizeof(*heap), GFP_KERNEL);
-	if (!heap)
+	carveout = devm_kzalloc(dev, sizeof(*carveout), GFP_KERNEL);
+	if (!carveout)
 		return -ENOMEM;
 
-	ret = carveout_parse(dev, heap);
+	ret = carveout_parse(dev, carveout);
 	if (ret)
 		return ret;
 
-	ret = carveout_check_region(dev, heap);
+	ret = carveout_check_region(dev, carveout);
 	if (ret)
 		return ret;
 
-	ret = carveout_align(dev, heap);
+	ret = carveout_align(dev, carveout);
 	if (ret)
 		return ret;
 
-	ret = carveout_check_use(dev, heap);
+	ret = carveout_check_use(dev, carveout);
 	if (ret)
 		return ret;
 
-	if (heap->protected && !carveout_has_protection())
+	if (carveout->protected && !carveout_has_protection())
 		return dev_err_probe(dev, -EPROBE_DEFER,
 				     "waiting for a driver to call dma_heap_set_protection()\n");
 
 	mutex_lock(&carveouts_lock);
-	ret = carveout_publish(dev, heap);
+	ret = carveout_publish(dev, carveout);
 	mutex_unlock(&carveouts_lock);
 
 	return ret;
@@ -298,7 +302,7 @@ static const struct of_device_id carveout_matches[] = {
 };
 MODULE_DEVICE_TABLE(of, carveout_matches);
 
-/* A node that user space has open cannot be revoked: no way to unbind */
+/* An open device node cannot be revoked, so the driver cannot be unbound */
 static struct platform_driver carveout_driver = {
 	.probe = carveout_probe,
 	.driver = {
@@ -313,7 +317,7 @@ static int carveout_retry(struct device *dev, void *unused)
 	if (of_device_is_compatible(dev->of_node, COMPATIBLE) &&
 	    of_property_read_bool(dev->of_node, "heap-protected") &&
 	    device_attach(dev) < 0)
-		dev_err(dev, "cannot be tried again\n");
+		dev_err(dev, "cannot probe again\n");
 
 	return 0;
 }

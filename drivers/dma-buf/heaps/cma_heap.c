@@ -2,18 +2,17 @@
 /*
  * DMA-BUF CMA heaps: physically contiguous memory
  *
- * One for the default area, and one for every area that the device tree sets
- * aside and leaves to movable pages meanwhile. The default area has two names:
- * one that is the same everywhere, and its own, which clients have been looking
- * for longer.
+ * The default area has a heap, and so has every area that the device tree reserves for
+ * reuse. The heap of the default area has two names: one that is the same on all
+ * machines, and the area's own, which older clients look for.
  *
- * To get memory out of an area, pages have to be moved away. The pool saves that,
- * but must not cost anybody an allocation: when an area has no room, whoever
- * asks, the pool gives back all it has.
+ * An allocation from an area has to move movable pages away. The pool saves that. When
+ * any allocation, also of another driver, finds no room in the area, the pool gives back
+ * all it has.
  *
- * Devices behind an IOMMU need no buffer in one piece, but large pages in it. For
- * these there can be another heap of each area, of chunks of one size: that finds
- * room where there is none for a whole buffer any more.
+ * A device behind an IOMMU does not need contiguous buffers, but large pages in them.
+ * For such devices each area can have another heap, of chunks of one size, which finds
+ * room when there is none for a whole buffer any more.
  */
 
 #define pr_fmt(fmt) "cma_heap: " fmt
@@ -41,10 +40,10 @@
 
 #define DEFAULT_NAME	"default_cma_region"
 
-/* What CPUs and IOMMUs map as one block, with pages of 4 KiB */
+/* A PMD of CPUs and IOMMUs, with pages of 4 KiB */
 #define BLOCK			SZ_2M
 
-/* What is configured to be enough for others, in bytes */
+/* The alignment that is configured for DMA, in bytes */
 #define CMA_ALIGNMENT		(PAGE_SIZE << CONFIG_CMA_ALIGNMENT)
 
 static unsigned int max_percent = 50;
@@ -79,7 +78,7 @@ static struct cma_heap *dev_to_cma_heap(struct device *dev)
 	return to_cma_heap(dev_get_drvdata(dev));
 }
 
-/* Returns whether all of it is zero, or the task is to end */
+/* Returns false if the task is killed before all is zeroed */
 static bool cma_heap_zero(struct page *page, size_t size)
 {
 	size_t done, len;
@@ -97,8 +96,8 @@ static bool cma_heap_zero(struct page *page, size_t size)
 }
 
 /*
- * Whole blocks, if buffers of that size in a row are as close to each other as
- * without; otherwise the area would have room for fewer of them.
+ * Align to PMDs unless this makes the area hold fewer buffers of the size: that is, if
+ * the configured alignment would leave the same distance between two of them.
  */
 static struct page *cma_heap_alloc_pages(struct cma_heap *heap, size_t size)
 {
@@ -110,7 +109,7 @@ static struct page *cma_heap_alloc_pages(struct cma_heap *heap, size_t size)
 	    ALIGN(size, BLOCK) == ALIGN(size, CMA_ALIGNMENT))
 		page = cma_alloc(heap->cma, PHYS_PFN(size), block_order, true);
 
-	/* Better in small pages than not at all */
+	/* Small pages are better than no memory */
 	return page ?: cma_alloc(heap->cma, PHYS_PFN(size), order, true);
 }
 
@@ -128,7 +127,7 @@ static bool cma_heap_alloc_chunk(struct cma_heap *heap, struct scatterlist *sg,
 	return cma_heap_zero(page, size);
 }
 
-/* Not all chunks need to be there */
+/* After a failed allocation the last chunks are missing */
 static int cma_heap_free_backing(struct dma_heap_source *source,
 				 struct dma_heap_backing *backing)
 {
@@ -154,7 +153,7 @@ cma_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 	struct scatterlist *sg;
 	int i;
 
-	/* Nor has a chunk room for a longer length */
+	/* A scatterlist entry has a length of 32 bits */
 	if (size > min_t(size_t, cma_get_size(heap->cma), UINT_MAX))
 		return ERR_PTR(-ENOMEM);
 
@@ -257,7 +256,7 @@ static int __init cma_heap_add(struct cma *cma, const char *name,
 	heap->chunk = chunk;
 	heap->shortage.notifier_call = cma_heap_shortage;
 
-	/* One name is better than none, and cannot be taken back */
+	/* One of two names will do, and a heap cannot be removed */
 	ret = cma_heap_register(heap, name);
 	if (other_name && strcmp(other_name, name) &&
 	    !cma_heap_register(heap, other_name))
@@ -291,12 +290,12 @@ static int __init cma_heap_add_chunks(struct cma *cma)
 	return ret;
 }
 
-/* All heaps of an area; those that could be had are there to stay */
+/* Add all heaps of an area; one of them is a success */
 static int __init cma_heap_add_area(struct cma *cma, const char *other_name)
 {
 	int ret;
 
-	/* Of an area that could not be set up there is nothing but the name */
+	/* The set-up of the area has failed */
 	if (!cma_get_size(cma))
 		return -ENODEV;
 
@@ -326,7 +325,7 @@ static int __init cma_heap_init(void)
 		any |= !ret;
 	}
 
-	/* Nothing can be taken back once one heap is there */
+	/* A heap cannot be removed: fail only if there is none */
 	return any ? 0 : ret;
 }
 module_init(cma_heap_init);

@@ -3,21 +3,20 @@
  * DMA-BUF heaps: the exporter all heaps share
  *
  * A buffer is a backing with importers attached to it. The functions here, in
- * heap_buffer_cache.c and in heap_buffer_mmap.c are what a heap fills its
- * dma_buf_ops with; where the memory comes from and goes to is the business of
- * the heap's source.
+ * heap_buffer_cache.c and in heap_buffer_mmap.c make up the dma_buf_ops of heaps. The
+ * source of the heap knows where the memory comes from.
  *
- * Lock order: dma_buf.resv or the mmap lock, then dma_heap_buffer.lock, then
- * reclaim. The dma-buf core maps, unmaps, vmaps and vunmaps with the reservation
- * held, but begins and ends CPU access without it, so that the buffer lock alone
- * keeps a mapping from changing under a cache maintenance, and must never wait
- * for the reservation.
+ * Lock order: dma_buf.resv or the mmap lock, then dma_heap_buffer.lock, then reclaim.
+ * The dma-buf core holds the reservation when it maps, unmaps, vmaps and vunmaps, but
+ * not when it begins and ends CPU access. So only the buffer lock keeps a mapping from
+ * changing during a cache maintenance, and its holder must never wait for the
+ * reservation.
  */
 
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
-#include <linux/dma-heap-account.h>
+#include <linux/dma-heap-record.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -48,13 +47,13 @@ static void dma_heap_buffer_init(struct dma_heap_buffer *buffer,
 	buffer->dirty = !to_backing(buffer)->written_back;
 }
 
-/* What others do to the buffer meanwhile may or may not be seen */
+/* Without the buffer lock, as the caller has a spinlock: a snapshot may be mixed */
 static void dma_heap_buffer_show(struct seq_file *seq,
-				 struct dma_heap_account *account)
+				 struct dma_heap_record *record)
 {
-	struct dma_heap_buffer *buffer = container_of(account,
+	struct dma_heap_buffer *buffer = container_of(record,
 						      struct dma_heap_buffer,
-						      account);
+						      record);
 	bool mapped = atomic_read(&buffer->mmaps);
 	bool vmapped = READ_ONCE(buffer->vaddr);
 	bool dirty = READ_ONCE(buffer->dirty);
@@ -109,7 +108,7 @@ struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
 	exp_info.size = size;
 	exp_info.flags = fd_flags;
 	exp_info.priv = &backing->buffer;
-	dmabuf = dma_heap_export(heap, &exp_info, &backing->buffer.account,
+	dmabuf = dma_heap_export(heap, &exp_info, &backing->buffer.record,
 				 objcg, dma_heap_buffer_show);
 	if (IS_ERR(dmabuf))
 		goto err_free_backing;
@@ -129,7 +128,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_export, DMA_BUF_HEAP);
 
 /**
  * dma_heap_buffer_release - &dma_buf_ops.release of heaps
- * @dmabuf: buffer nobody uses any more
+ * @dmabuf: the buffer, whose last reference has gone
  *
  * Context: Process context, may sleep.
  */
@@ -137,33 +136,33 @@ void dma_heap_buffer_release(struct dma_buf *dmabuf)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
-	dma_heap_account_remove(&buffer->account);
+	dma_heap_record_remove(&buffer->record);
 	dma_heap_source_put(buffer->source, to_backing(buffer));
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_release, DMA_BUF_HEAP);
 
 /**
  * dma_heap_buffer_charge - &dma_buf_ops.charge of heaps
- * @dmabuf: buffer the calling task is to pay for
+ * @dmabuf: the buffer, whose charge moves to the calling task
  *
  * Context: Process context, may sleep.
  *
- * Return: What dma_heap_account_move() gave.
+ * Return: What dma_heap_recharge() gave.
  */
 int dma_heap_buffer_charge(struct dma_buf *dmabuf)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
-	return dma_heap_account_move(&buffer->account);
+	return dma_heap_recharge(&buffer->record);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_charge, DMA_BUF_HEAP);
 
-/* The most that a device takes as one segment, of whole pages */
+/* Bytes of the longest segment that the device takes, in whole pages */
 static size_t dma_heap_max_segment(struct device *dev)
 {
 	size_t max = min_not_zero(dma_max_mapping_size(dev), SIZE_MAX);
 
-	/* A length that no driver has set is no limit */
+	/* The default length, without dma_parms, is not a limit of the device */
 	if (dev->dma_parms)
 		max = min_not_zero(max,
 				   (size_t)dev->dma_parms->max_segment_size);
@@ -264,7 +263,7 @@ void dma_heap_buffer_detach(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_detach, DMA_BUF_HEAP);
 
-/* Where the heap's device cannot maintain caches, the importer's own has to */
+/* If the heap's device cannot maintain caches, the importer's mapping has to */
 static enum dma_sync_kind
 dma_heap_attachment_kind(struct dma_heap_buffer *buffer,
 			 struct dma_heap_attachment *a)
@@ -278,7 +277,7 @@ dma_heap_attachment_kind(struct dma_heap_buffer *buffer,
 	return kind;
 }
 
-/* Maintenance of caches is not the mapping's business, see heap_buffer_cache.c */
+/* heap_buffer_cache.c maintains the caches, so the mapping skips it */
 static int dma_heap_attachment_map_dir(struct dma_heap_buffer *buffer,
 				       struct dma_heap_attachment *a,
 				       enum dma_data_direction dir)
@@ -295,7 +294,7 @@ static int dma_heap_attachment_map_dir(struct dma_heap_buffer *buffer,
 	return 0;
 }
 
-/* To make a copy, the kernel reads through a mapping that is not there */
+/* An uncached buffer cannot be copied: swiotlb would read it through the cache */
 static bool dma_heap_attachment_would_copy(struct dma_heap_attachment *a)
 {
 	enum dma_sync_kind kind = dma_sgtable_sync_kind_before(a->dev, &a->sgt);
@@ -316,7 +315,7 @@ static int dma_heap_attachment_map_table(struct dma_heap_buffer *buffer,
 	if (ret)
 		return ret;
 
-	/* All of a copy goes back, so all of it has to be kept up to date */
+	/* All of a copy is copied back, also what the device did not write */
 	if (a->kind == DMA_SYNC_COPIES && dir == DMA_FROM_DEVICE) {
 		dma_unmap_sgtable(a->dev, &a->sgt, dir, DMA_ATTR_SKIP_CPU_SYNC);
 		return dma_heap_attachment_map_dir(buffer, a,
@@ -379,8 +378,8 @@ struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
 	mutex_lock(&buffer->lock);
 	ret = dma_heap_attachment_map(attachment->dmabuf, a, dir, &synced);
 	if (!ret)
-		trace_dma_heap_map(a->dev, buffer->account.ino,
-				   buffer->account.size, dir, synced);
+		trace_dma_heap_map(a->dev, buffer->record.ino,
+				   buffer->record.size, dir, synced);
 	mutex_unlock(&buffer->lock);
 
 	return ret ? ERR_PTR(ret) : &a->sgt;
@@ -416,7 +415,7 @@ void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_unmap, DMA_BUF_HEAP);
 
-/* What a buffer can do if the CPU may reach its memory */
+/* For buffers whose memory the CPU may reach */
 const struct dma_buf_ops dma_heap_buffer_ops = {
 	.attach = dma_heap_buffer_attach,
 	.detach = dma_heap_buffer_detach,
@@ -475,7 +474,7 @@ static void __init dma_heap_buffer_teach_lockdep(void)
 	mutex_destroy(&buffer->lock);
 }
 
-/* With no exit function beside it, it makes the module permanent */
+/* Without an exit function the module is permanent */
 static int __init dma_heap_buffer_module_init(void)
 {
 	if (IS_ENABLED(CONFIG_LOCKDEP))

@@ -242,7 +242,7 @@ static void sync_all(struct dma_heap_buffer *buffer, size_t offset, size_t len,
 			sync_part(a, offset, len, to_device);
 }
 
-/* Show the device all; it may have written if it had the buffer before */
+/* Copy all to the device, after what it may have written through an older mapping */
 static void sync_mapping(struct dma_heap_attachment *a, size_t size)
 {
 	if (a->mapcount > 1 && attachment_writes(a))
@@ -312,7 +312,7 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 }
 
 /**
- * dma_heap_user_map_begins - user space may write from now on
+ * dma_heap_user_map_begins - note that user space may write
  * @dmabuf: buffer of a source that is not uncached
  *
  * Context: Process context with the mmap lock held, may sleep.
@@ -327,10 +327,10 @@ void dma_heap_user_map_begins(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_heap_kernel_map_begins - the kernel may read and write from now on
+ * dma_heap_kernel_map_begins - show the kernel what devices wrote
  * @dmabuf: buffer of a source that is not uncached
  *
- * Not all who map a buffer begin an access, too: videobuf2-vmalloc does not.
+ * videobuf2-vmalloc and others map a buffer without beginning an access.
  *
  * Context: Process context with the buffer lock held, may sleep.
  */
@@ -346,7 +346,7 @@ void dma_heap_kernel_map_begins(struct dma_buf *dmabuf)
 }
 
 /**
- * dma_heap_kernel_map_ends - the kernel has read and written
+ * dma_heap_kernel_map_ends - show devices what the kernel wrote
  * @dmabuf: buffer of a source that is not uncached, mapped still
  *
  * Context: Process context with the buffer lock held, may sleep.
@@ -370,13 +370,13 @@ void dma_heap_kernel_map_ends(struct dma_buf *dmabuf)
  * @offset: first byte of the access
  * @len: bytes, at least one and none past the end
  *
- * The &dma_buf_ops.begin_cpu_access_partial of heaps. A write needs what devices
- * wrote as much as a read does: it may fill a part of a cache line only. The
- * access waits for fences first: until then devices write to memory, or to a copy.
+ * The &dma_buf_ops.begin_cpu_access_partial of heaps. A write, too, needs what devices
+ * wrote: it may fill a part of a cache line only. The access waits for fences first,
+ * because until then devices write to memory, or to a copy.
  *
  * Context: Process context without the reservation lock, may sleep.
  *
- * Return: 0, or -ERESTARTSYS if a signal came first; nothing has changed then.
+ * Return: 0, or -ERESTARTSYS if a signal ended the wait; nothing has changed then.
  */
 int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 					     enum dma_data_direction dir,
@@ -387,14 +387,14 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 	size_t synced;
 	long ret;
 
-	/* Before the lock: an unmap under the reservation may have to come first */
+	/* Before the lock: an unmap that holds the reservation may have to come first */
 	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(writes),
 				    true, MAX_SCHEDULE_TIMEOUT);
 	if (ret < 0)
 		return ret;
 
 	if (buffer->source->uncached) {
-		trace_dma_heap_sync(buffer->account.ino, true, dir, offset, len,
+		trace_dma_heap_sync(buffer->record.ino, true, dir, offset, len,
 				    0);
 		return 0;
 	}
@@ -406,7 +406,7 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 		buffer->dirty = true;
 		buffer->writers++;
 	}
-	trace_dma_heap_sync(buffer->account.ino, true, dir, offset, len,
+	trace_dma_heap_sync(buffer->record.ino, true, dir, offset, len,
 			    synced);
 	mutex_unlock(&buffer->lock);
 
@@ -436,7 +436,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 
 	/* An access that only read has nothing to tell the devices */
 	if (dir == DMA_FROM_DEVICE || buffer->source->uncached) {
-		trace_dma_heap_sync(buffer->account.ino, false, dir, offset,
+		trace_dma_heap_sync(buffer->record.ino, false, dir, offset,
 				    len, 0);
 		return 0;
 	}
@@ -447,7 +447,7 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 	if (needs_writeback(buffer))
 		synced = write_back(dmabuf, offset, len);
 	sync_all(buffer, offset, len, true);
-	trace_dma_heap_sync(buffer->account.ino, false, dir, offset, len,
+	trace_dma_heap_sync(buffer->record.ino, false, dir, offset, len,
 			    synced);
 	mutex_unlock(&buffer->lock);
 

@@ -20,14 +20,12 @@ struct dma_buf;
  * struct dma_heap_attachment - a device attached to a buffer
  * @node: entry in the buffer's list
  * @dev: the device
- * @sgt: the chunks of the backing as the device sees them, in pieces where
- *	 they are larger than it can map
- * @mapcount: mappings of @sgt in use; it is mapped once for all of them
- * @dir: direction @sgt is mapped with, valid while @mapcount is not zero; it
- *	 covers that asked for
- * @kind: what it takes that the device and the CPU see the same, valid while
- *	  @mapcount is not zero; DMA_SYNC_CACHES only if the heap's device can
- *	  maintain them
+ * @sgt: the chunks of the backing, in pieces if the device cannot map them as a whole
+ * @mapcount: mappings in use; @sgt is mapped once for all of them
+ * @dir: direction of the mapping of @sgt, which covers those asked for; valid while
+ *	 @mapcount is not zero
+ * @kind: what makes the device and the CPU see the same; valid while @mapcount is not
+ *	  zero. DMA_SYNC_CACHES only if the heap's device can maintain them.
  */
 struct dma_heap_attachment {
 	struct list_head node;

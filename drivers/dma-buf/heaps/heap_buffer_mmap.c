@@ -2,12 +2,11 @@
 /*
  * DMA-BUF heaps: mappings of a buffer for the CPU
  *
- * User space gets blocks of PMD_SIZE where addresses in both worlds allow it,
- * which faults fill in, for only they can, and all within reach at once. What is
- * left at the ends, and all of a buffer without such chunks, is mapped page by
- * page when the mapping is made, so that it needs no fault. A block that is
- * split later, because a part of it is unmapped, say, is gone as a whole; then
- * faults bring its pages back.
+ * User space gets PMD mappings where both the virtual and the physical address allow
+ * it. Only faults can make these; one fault makes all whose entries are in the same
+ * table. The rest, at the ends of a mapping or all of it, is mapped page by page when
+ * the mapping is made, and needs no fault. The kernel removes a PMD mapping as a whole
+ * when a part of it is unmapped; faults then bring its pages back.
  */
 
 #include <linux/align.h>
@@ -33,7 +32,7 @@
 #include "heap_buffer_internal.h"
 #include "heap_source.h"
 
-/* As many pages as a fault that finds one missing brings back */
+/* Bytes that a fault on a single page maps */
 #define FAULT_WINDOW	max(SZ_64K, PAGE_SIZE)
 
 /*
@@ -77,8 +76,8 @@ dma_heap_map_range(struct vm_area_struct *vma, unsigned long start,
 }
 
 /*
- * Young and dirty from birth: nobody ever asks for either, and a CPU that cannot
- * set them by itself takes a fault for every page.
+ * Young and dirty from the start: the kernel reads neither bit of such a mapping, and a
+ * CPU without hardware dirty-bit management would take a fault for every page.
  */
 static pgprot_t dma_heap_page_prot(struct vm_area_struct *vma)
 {
@@ -88,7 +87,7 @@ static pgprot_t dma_heap_page_prot(struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_WRITE)
 		pte = pte_mkdirty(pte_mkwrite_novma(pte));
 
-	/* Nothing on architectures that cannot tell */
+	/* Some architectures have no pte_pgprot() and return 0 */
 	prot = pte_pgprot(pte);
 
 	return pgprot_val(prot) ? prot : vma->vm_page_prot;
@@ -104,16 +103,16 @@ static int dma_heap_map_pages(void *data, unsigned long addr, unsigned long pfn,
 }
 
 /**
- * struct dma_heap_fault - a fault that fills in more than what it is about
+ * struct dma_heap_fault - a fault that maps more than its own address
  * @vmf: the fault
- * @ret: what it comes to
+ * @ret: its result
  */
 struct dma_heap_fault {
 	struct vm_fault *vmf;
 	vm_fault_t ret;
 };
 
-/* A page that is there already stays */
+/* A page that is mapped already stays */
 static int dma_heap_refill_pages(void *data, unsigned long addr,
 				 unsigned long pfn, unsigned long len)
 {
@@ -164,7 +163,7 @@ static vm_fault_t dma_heap_insert_block(struct vm_fault *vmf,
 		.pmd = vmf->pmd + ((long)(addr - fault_addr) >> PMD_SHIFT),
 	};
 
-	/* What others have is not our business */
+	/* Leave alone what another fault has mapped */
 	if (addr != fault_addr && !pmd_none(pmdp_get_lockless(block.pmd)))
 		return VM_FAULT_NOPAGE;
 
@@ -204,8 +203,8 @@ static vm_fault_t dma_heap_vm_huge_fault(struct vm_fault *vmf,
 		return VM_FAULT_FALLBACK;
 
 	/*
-	 * prctl() forbids blocks under the mmap lock alone, and then pages may come
-	 * in between: with that lock held, all faults agree on what they map.
+	 * prctl() forbids PMD mappings under the mmap lock alone. With that lock
+	 * held, all faults agree on whether they map pages or PMDs.
 	 */
 	if (vmf->flags & FAULT_FLAG_VMA_LOCK) {
 		vma_end_read(vma);
@@ -219,7 +218,7 @@ static vm_fault_t dma_heap_vm_huge_fault(struct vm_fault *vmf,
 	return fault.ret;
 }
 
-/* All but the blocks, which faults will fill in */
+/* Map all but the PMDs, which faults will map */
 static int dma_heap_map_ends(void *data, unsigned long addr, unsigned long pfn,
 			     unsigned long len)
 {
@@ -239,7 +238,7 @@ static int dma_heap_map_ends(void *data, unsigned long addr, unsigned long pfn,
 				  addr + len - last);
 }
 
-/* How many bytes from the beginning are chunks of nothing but blocks */
+/* Bytes from the beginning that are chunks of whole PMDs only */
 static size_t dma_heap_leading_blocks(struct dma_heap_backing *backing)
 {
 	size_t len = READ_ONCE(backing->blocks);
@@ -254,13 +253,13 @@ static size_t dma_heap_leading_blocks(struct dma_heap_backing *backing)
 			break;
 		len += sg->length;
 	}
-	/* Two tasks find the same */
+	/* Two tasks write the same value */
 	WRITE_ONCE(backing->blocks, len);
 
 	return len;
 }
 
-/* Up to which address there is nothing but blocks, if that is where they fit */
+/* The end of what PMDs can map from the start of the mapping without a gap */
 static unsigned long dma_heap_blocks_end(struct vm_area_struct *vma)
 {
 	struct dma_heap_buffer *buffer = vma->vm_private_data;
@@ -285,10 +284,7 @@ static int dma_heap_map_part(struct vm_area_struct *vma, unsigned long start,
 						dma_heap_map_ends, vma) : 0;
 }
 
-/*
- * Large buffers are made of many chunks, and most of these are blocks only: do
- * not look at each of them to see that there is nothing to do.
- */
+/* Skip the chunks at the front that faults will map as PMDs: there may be many */
 static int dma_heap_map_at_once(struct vm_area_struct *vma)
 {
 	unsigned long first = ALIGN(vma->vm_start, PMD_SIZE);
@@ -317,7 +313,7 @@ static int dma_heap_map_at_once(struct vm_area_struct *vma)
 
 #endif /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
 
-/* A fork, or a part of a mapping that becomes one of its own */
+/* After a fork, or when a mapping is split */
 static void dma_heap_vm_open(struct vm_area_struct *vma)
 {
 	struct dma_heap_buffer *buffer = vma->vm_private_data;
@@ -354,7 +350,7 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	int ret;
 
-	/* VM_SHARED is gone when the descriptor is read-only */
+	/* VM_SHARED is cleared for a read-only descriptor, VM_MAYSHARE is not */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 
@@ -397,7 +393,7 @@ static void *dma_heap_vmap_backing(struct dma_heap_backing *backing,
 	return vaddr;
 }
 
-/* A single chunk that the kernel has mapped anyway needs no second mapping */
+/* A single chunk in the linear map needs no second mapping */
 static void *dma_heap_linear_address(struct dma_heap_backing *backing)
 {
 	struct page *page = sg_page(backing->sgt.sgl);

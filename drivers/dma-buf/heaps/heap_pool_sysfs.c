@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA-BUF heaps: what is to be seen of a pool, and set
+ * DMA-BUF heaps: the files of a pool in sysfs and debugfs
  *
- * The settings are attributes of the heap's device, in a directory "pool". For
- * debugging there are the counters, a list of what is in the pool, and a file
- * that reclaims it all when it is read.
+ * The settings are attributes of the heap's device, in a directory "pool". debugfs has
+ * the counters, a list of the backings in the pool, and a file that reclaims them all
+ * when it is read.
  */
 
 #include <linux/debugfs.h>
@@ -28,7 +28,7 @@
 
 static struct dentry *debugfs_root;
 
-/* All pools, each once, whatever names its heap has */
+/* All pools */
 static LIST_HEAD(pools);
 static DEFINE_MUTEX(pools_lock);
 
@@ -91,7 +91,7 @@ static ssize_t decay_ms_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(decay_ms);
 
-/* sscanf() would take numbers that are too large, too */
+/* sscanf() would accept numbers that are too large */
 static int parse_prefill(char *text, unsigned long *size, unsigned int *count)
 {
 	char *number = strsep(&text, " :");
@@ -106,7 +106,7 @@ static int parse_prefill(char *text, unsigned long *size, unsigned int *count)
 }
 
 /**
- * dma_heap_pool_prefill_text - dma_heap_pool_prefill() as somebody wrote it
+ * dma_heap_pool_prefill_text - parse the arguments of dma_heap_pool_prefill()
  * @pool: the pool
  * @text: bytes of each and how many, a space or a colon between the two
  *
@@ -153,7 +153,7 @@ static ssize_t emit_stat(struct device *dev, char *buf, size_t offset,
 			  *(u64 *)((void *)&stats + offset) * unit);
 }
 
-/* What the pool counts, as bytes or as a number */
+/* A counter of the pool, in bytes or as a number */
 #define STAT_ATTR(_name, _field, _unit) \
 static ssize_t _name##_show(struct device *dev, \
 			    struct device_attribute *attr, char *buf) \
@@ -237,7 +237,7 @@ static void show_list(struct seq_file *seq, const struct list_head *list)
 			   page_to_pfn(sg_page(backing->sgt.sgl)));
 }
 
-/* It prints to memory that seq_file has allocated before */
+/* seq_file has allocated its memory before, so a spinlock is allowed here */
 static int backings_show(struct seq_file *seq, void *unused)
 {
 	struct dma_heap_pool *pool = seq->private;
@@ -294,7 +294,7 @@ void dma_heap_pool_list_del(struct dma_heap_pool *pool)
 	debugfs_remove(pool->debugfs);
 }
 
-/* Of memory that the system would have without the pools */
+/* Pages in all pools, but for reserved memory, which the system never had */
 static unsigned long total_pages(void)
 {
 	struct dma_heap_pool *pool;
@@ -313,7 +313,7 @@ static unsigned long total_pages(void)
 	return pages;
 }
 
-/* Android's libmeminfo looks for it, under that name */
+/* Android's libmeminfo reads this file */
 static ssize_t total_pools_kb_show(struct kobject *kobj,
 				   struct kobj_attribute *attr, char *buf)
 {

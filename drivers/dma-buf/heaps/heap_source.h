@@ -10,7 +10,7 @@
 #define _DMA_HEAP_SOURCE_H
 
 #include <linux/atomic.h>
-#include <linux/dma-heap-account.h>
+#include <linux/dma-heap-record.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
@@ -25,7 +25,7 @@ struct page;
 
 /**
  * struct dma_heap_buffer - what the exporter knows of a buffer
- * @account: what it takes, and who pays; set by dma_heap_export()
+ * @record: what it takes, and who pays; set by dma_heap_export()
  * @lock: protects all that follows but @source and @mmaps
  * @attachments: list of &struct dma_heap_attachment
  * @source: where the backing goes on release; cleared for a new buffer, with all that
@@ -40,7 +40,7 @@ struct page;
  * The last three are not used if the source is uncached.
  */
 struct dma_heap_buffer {
-	struct dma_heap_account account;
+	struct dma_heap_record record;
 	/* Nests inside dma_buf.resv and the mmap lock */
 	struct mutex lock;
 	struct list_head attachments;

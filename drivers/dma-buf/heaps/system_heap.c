@@ -2,12 +2,12 @@
 /*
  * DMA-BUF system heaps: ordinary memory from the page allocator
  *
- * Chunks are taken in the sizes IOMMUs and CPUs map well. Only single pages are
- * worth reclaiming memory for: a larger chunk is had at once or not at all.
+ * A buffer is made of chunks of up to 2 MiB, which IOMMUs and CPUs map well. Only
+ * single pages reclaim memory: larger chunks come from the free lists, or not at all.
  *
- * The heaps differ in where the memory may be and in whether the CPU caches it.
- * Each has a pool of its own, so that memory that has left the caches once need
- * not do so again.
+ * The heaps differ in the zones of their memory and in whether the CPU caches it. Each
+ * has a pool of its own, so that memory is written back once to become uncached, and
+ * not for each buffer.
  */
 
 #define pr_fmt(fmt) "system_heap: " fmt
@@ -49,17 +49,17 @@ struct system_heap {
 	u64 limit;
 };
 
-/* No splat in the log for what the caller gets told by errno */
+/* A failure is an errno for the caller, and no message in the log */
 #define CHUNK_GFP	(GFP_USER | __GFP_ZERO | __GFP_NOWARN)
 
-/* Large chunks: from the free lists, or not */
+/* Large chunks: from the free lists only */
 #define LARGE_GFP	((CHUNK_GFP | __GFP_COMP | __GFP_NORETRY) & \
 			 ~__GFP_RECLAIM)
 
-/* Single pages: by reclaim, but nobody gets killed for a buffer */
+/* Single pages: with reclaim, but without the OOM killer */
 #define PAGE_GFP	(CHUNK_GFP | __GFP_RETRY_MAYFAIL)
 
-/* 2 MiB: what CPUs and IOMMUs map as one block, with pages of 4 KiB */
+/* 2 MiB: a PMD of CPUs and IOMMUs, with pages of 4 KiB */
 #define LARGEST_ORDER	min(ilog2(SZ_2M) - PAGE_SHIFT, MAX_PAGE_ORDER)
 
 static struct system_heap *to_system_heap(struct dma_heap_source *source)
@@ -68,8 +68,8 @@ static struct system_heap *to_system_heap(struct dma_heap_source *source)
 }
 
 /*
- * Get the largest chunk there is, of at most @size bytes and *@max_order. What
- * could not be had is not tried again: *@max_order comes down to what was.
+ * Allocate the largest chunk there is, of at most @size bytes and *@max_order. An order
+ * that has failed is not tried again: lower *@max_order below it.
  */
 static struct page *system_heap_alloc_chunk(struct system_heap *heap,
 					    size_t size,
@@ -98,8 +98,8 @@ static void system_heap_free_chunks(struct list_head *chunks)
 }
 
 /*
- * Collect chunks of @size bytes on @chunks, linked by their lru.
- * Returns how many they are, or -ENOMEM or -EINTR and an unfinished list.
+ * Allocate chunks of @size bytes in all, linked by their lru in @chunks. Returns their
+ * number, or -ENOMEM or -EINTR and an unfinished list.
  */
 static int system_heap_alloc_chunks(struct system_heap *heap, size_t size,
 				    struct list_head *chunks)
@@ -195,7 +195,7 @@ static const struct attribute_group *system_heap_groups[] = {
 #define UNCACHED	IS_ENABLED(CONFIG_DMABUF_HEAPS_SYSTEM_UNCACHED)
 #define DMA32		IS_ENABLED(CONFIG_DMABUF_HEAPS_SYSTEM_DMA32)
 
-/* The heap everybody needs comes first: the others may fail */
+/* The heap that all clients need comes first: the others may fail */
 static struct system_heap system_heaps[] = {
 	{
 		.name = "system",
@@ -229,7 +229,7 @@ static int __init system_heap_add(struct system_heap *system_heap)
 		.ops = &system_heap_ops,
 		.groups = system_heap_groups,
 		.attrs = system_heap->source.uncached ? DMA_HEAP_UNCACHED : 0,
-		/* More would take the machine down before it could fail */
+		/* A larger buffer would exhaust memory before it failed */
 		.max_alloc = min(system_heap->limit,
 				 (u64)totalram_pages() << PAGE_SHIFT) / 2,
 	};
@@ -239,7 +239,7 @@ static int __init system_heap_add(struct system_heap *system_heap)
 	return dma_heap_source_register(&system_heap->source, &exp_info);
 }
 
-/* Only a wish: what cannot be had now is allocated when it is needed */
+/* A failure does no harm: the memory is allocated when it is needed */
 static void __init system_heap_prefill(struct system_heap *heap)
 {
 	unsigned int i;
@@ -267,7 +267,7 @@ static int __init system_heap_init(void)
 		ret = system_heap_add(heap);
 		if (ret)
 			pr_err("no heap %s: %pe\n", heap->name, ERR_PTR(ret));
-		/* Nothing can be taken back once one heap is there */
+		/* A heap cannot be removed: fail only before there is one */
 		if (ret && !i)
 			return ret;
 	}

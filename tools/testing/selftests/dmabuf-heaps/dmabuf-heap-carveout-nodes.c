@@ -79,21 +79,21 @@ static const struct {
 	{ "bad-alignment-zero@bcf00000", "bad-alignment-zero",
 	  "heap-alignment" },
 	{ "bad-protected@bd000000", "bad-protected",
-	  "must not fall back" },
-	{ "bad-self@bd200000", "bad-self", "falls back on itself" },
+	  "heap-fallback: not for" },
+	{ "bad-self@bd200000", "bad-self", "leads back to this heap" },
 	{ "bad-cycle-here@bd300000", "bad-cycle-here",
-	  "falls back on itself" },
+	  "leads back to this heap" },
 	{ "bad-cycle-there@bd400000", "bad-cycle-there",
-	  "falls back on itself" },
+	  "leads back to this heap" },
 	{ "bad-ring-here@bdc00000", NULL, "whole pages" },
 	{ "bad-ring-there@bdc20000", NULL, "whole pages" },
 	{ "bad-ring-here@bdc40000", NULL, "whole pages" },
 	{ "bad-ring-there@bdc60000", NULL, "whole pages" },
-	{ "bad-name-empty@bd700000", NULL, "no heap" },
+	{ "bad-name-empty@bd700000", NULL, "cannot make heap" },
 	{ "bad-name-long@bd800000",
 	  "a-name-of-sixty-four-characters-which-is-one-more-than-there-may",
-	  "no heap" },
-	{ "bad-name-slash@bd900000", "bad/name", "no heap" },
+	  "cannot make heap" },
+	{ "bad-name-slash@bd900000", "bad/name", "cannot make heap" },
 	{ "bad-place@2000000000", "bad-place", "struct pages" },
 };
 
@@ -133,8 +133,9 @@ TEST(good_nodes_beside_bad_ones_have_heaps)
 	fd = heap_open("twin", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
-	said = kmsg_errors("bd500000.twin-first", "no heap twin");
-	EXPECT_EQ(1, said + kmsg_errors("bd600000.twin-second", "no heap twin"));
+	said = kmsg_errors("bd500000.twin-first", "cannot make heap twin");
+	said += kmsg_errors("bd600000.twin-second", "cannot make heap twin");
+	EXPECT_EQ(1, said);
 
 	/* Not a mistake, and not a heap */
 	ASSERT_TRUE(node_exists("disabled@bda00000"));
@@ -150,10 +151,10 @@ TEST(ring_of_fallbacks_is_broken)
 
 	if (!node_exists("ring-here@bdd00000"))
 		SKIP_UNLESS_NEEDED(return, "bad", "no node with a mistake");
-	here = kmsg_errors("bdd00000.ring-here", "falls back on itself");
+	here = kmsg_errors("bdd00000.ring-here", "leads back to this heap");
 	/* First of all: to fill a ring is to fall back until the stack is full */
 	ASSERT_EQ(1, here + kmsg_errors("bde00000.ring-there",
-					"falls back on itself"));
+					"leads back to this heap"));
 	heap = here ? "ring-there" : "ring-here";
 	other = here ? "ring-here" : "ring-there";
 	EXPECT_EQ(-ENOENT, heap_open(other, O_RDONLY));

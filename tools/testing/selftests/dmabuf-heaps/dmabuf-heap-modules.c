@@ -254,7 +254,8 @@ static int count_protected(bool refused)
 	for (i = 0; i < carveout_count; i++)
 		if (carveouts[i].protected)
 			count += refused ?
-				 kmsg_errors(carveouts[i].heap, "no heap") > 0 :
+				 kmsg_errors(carveouts[i].heap,
+					     "cannot make heap") > 0 :
 				 has_heap(carveouts[i].heap);
 
 	return count;

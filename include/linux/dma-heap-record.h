@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What exporters tell about the buffers of heaps
+ * What exporters tell the core about the buffers of heaps
  */
-#ifndef _LINUX_DMA_HEAP_ACCOUNT_H
-#define _LINUX_DMA_HEAP_ACCOUNT_H
+#ifndef _LINUX_DMA_HEAP_RECORD_H
+#define _LINUX_DMA_HEAP_RECORD_H
 
 #include <linux/list.h>
 #include <linux/sched.h>
@@ -17,9 +17,9 @@ struct seq_file;
 
 /**
  * enum dma_heap_failure - why an allocation failed
- * @DMA_HEAP_TOO_LARGE: larger than a buffer may be
- * @DMA_HEAP_CEILING: more than all buffers of the heap may have together
- * @DMA_HEAP_CHARGE: more than the task's memory cgroup may have
+ * @DMA_HEAP_TOO_LARGE: above the limit of a buffer (max_alloc)
+ * @DMA_HEAP_CEILING: above the limit of the heap (max_bytes)
+ * @DMA_HEAP_CHARGE: above the limit of the task's memory cgroup
  * @DMA_HEAP_MEMORY: there was no memory
  * @DMA_HEAP_KILLED: the task was killed
  * @DMA_HEAP_NR_FAILURES: how many reasons there are
@@ -34,27 +34,27 @@ enum dma_heap_failure {
 };
 
 /**
- * struct dma_heap_account - what is known of a buffer, and who pays for it
+ * struct dma_heap_record - what the core knows of a buffer
  * @node: entry in the list of all buffers
  * @heap: heap it is from
  * @objcg: memory cgroup it is charged to, or NULL
  * @dmabuf: the buffer
  * @show: prints how the buffer is used, see dma_heap_export()
- * @number: how many buffers there were before, of all heaps, and one
+ * @number: buffers of all heaps are numbered in the order of their allocation
  * @size: bytes
  * @ino: inode number of the buffer
  * @since: when it was allocated, in jiffies
- * @pid: process that allocated it, or to which its charge was moved
+ * @pid: process that allocated it, or that moved its charge to itself
  * @comm: name of that
  *
- * To be embedded in what an exporter has of a buffer. All is the core's.
+ * The exporter embeds it in what it has of a buffer. Only the core uses the fields.
  */
-struct dma_heap_account {
+struct dma_heap_record {
 	struct list_head node;
 	struct dma_heap *heap;
 	struct obj_cgroup *objcg;
 	struct dma_buf *dmabuf;
-	void (*show)(struct seq_file *seq, struct dma_heap_account *account);
+	void (*show)(struct seq_file *seq, struct dma_heap_record *record);
 	u64 number;
 	size_t size;
 	unsigned long ino;
@@ -71,11 +71,11 @@ void dma_heap_count_failure(struct dma_heap *heap, size_t size,
 			    enum dma_heap_failure reason);
 struct dma_buf *dma_heap_export(struct dma_heap *heap,
 				const struct dma_buf_export_info *exp_info,
-				struct dma_heap_account *account,
+				struct dma_heap_record *record,
 				struct obj_cgroup *objcg,
 				void (*show)(struct seq_file *seq,
-					     struct dma_heap_account *account));
-void dma_heap_account_remove(struct dma_heap_account *account);
-int dma_heap_account_move(struct dma_heap_account *account);
+					     struct dma_heap_record *record));
+void dma_heap_record_remove(struct dma_heap_record *record);
+int dma_heap_recharge(struct dma_heap_record *record);
 
-#endif /* _LINUX_DMA_HEAP_ACCOUNT_H */
+#endif /* _LINUX_DMA_HEAP_RECORD_H */
