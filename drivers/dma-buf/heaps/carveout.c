@@ -14,7 +14,7 @@
 #define pr_fmt(fmt) "carveout_heap: " fmt
 
 #include <linux/delay.h>
-#include <linux/dma-buf.h>
+#include <linux/device.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
 #include <linux/genalloc.h>
@@ -275,45 +275,6 @@ static const struct dma_heap_source_ops carveout_protected_ops = {
 
 /* The heap */
 
-static int carveout_no_cpu_access(struct dma_buf *dmabuf,
-				  enum dma_data_direction dir)
-{
-	return -EACCES;
-}
-
-static int carveout_no_cpu_access_partial(struct dma_buf *dmabuf,
-					  enum dma_data_direction dir,
-					  u64 offset, u64 len)
-{
-	return -EACCES;
-}
-
-static int carveout_no_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
-{
-	return -EACCES;
-}
-
-static int carveout_no_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
-{
-	return -EACCES;
-}
-
-/* The CPU has no access */
-static const struct dma_buf_ops carveout_protected_buf_ops = {
-	.attach = dma_heap_buffer_attach,
-	.detach = dma_heap_buffer_detach,
-	.map_dma_buf = dma_heap_buffer_map,
-	.unmap_dma_buf = dma_heap_buffer_unmap,
-	.begin_cpu_access = carveout_no_cpu_access,
-	.end_cpu_access = carveout_no_cpu_access,
-	.begin_cpu_access_partial = carveout_no_cpu_access_partial,
-	.end_cpu_access_partial = carveout_no_cpu_access_partial,
-	.mmap = carveout_no_mmap,
-	.vmap = carveout_no_vmap,
-	.charge = dma_heap_buffer_charge,
-	.release = dma_heap_buffer_release,
-};
-
 static struct dma_buf *carveout_fall_back(struct carveout *carveout,
 					  unsigned long len, u32 fd_flags,
 					  u64 heap_flags)
@@ -347,21 +308,8 @@ static struct dma_buf *carveout_allocate(struct dma_heap *heap,
 	return dmabuf;
 }
 
-static struct dma_buf *carveout_allocate_protected(struct dma_heap *heap,
-						   unsigned long len,
-						   u32 fd_flags, u64 heap_flags)
-{
-	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
-				      &carveout_protected_buf_ops, len,
-				      fd_flags);
-}
-
 static const struct dma_heap_ops carveout_heap_ops = {
 	.allocate = carveout_allocate,
-};
-
-static const struct dma_heap_ops carveout_protected_heap_ops = {
-	.allocate = carveout_allocate_protected,
 };
 
 static struct carveout *dev_to_carveout(struct device *dev)
@@ -411,18 +359,6 @@ static const struct attribute_group *carveout_groups[] = {
 	NULL
 };
 
-static u32 carveout_attributes(const struct carveout *carveout)
-{
-	u32 attrs = DMA_HEAP_CONTIGUOUS | DMA_HEAP_RESERVED;
-
-	if (carveout->source.uncached)
-		attrs |= DMA_HEAP_UNCACHED;
-	if (carveout->protected)
-		attrs |= DMA_HEAP_PROTECTED;
-
-	return attrs;
-}
-
 static int carveout_add_space(struct carveout *carveout)
 {
 	int ret;
@@ -451,10 +387,9 @@ int carveout_add(struct carveout *carveout)
 {
 	struct dma_heap_export_info exp_info = {
 		.name = carveout->name,
-		.ops = carveout->protected ? &carveout_protected_heap_ops :
-					     &carveout_heap_ops,
+		.ops = &carveout_heap_ops,
 		.groups = carveout_groups,
-		.attrs = carveout_attributes(carveout),
+		.attrs = DMA_HEAP_CONTIGUOUS,
 		.alignment = carveout->alignment,
 		.max_alloc = carveout->size,
 		.fallback = carveout->fallback,
@@ -463,7 +398,7 @@ int carveout_add(struct carveout *carveout)
 	int ret;
 
 	mutex_init(&carveout->alloc_lock);
-	source->ops = carveout->protected ? &carveout_protected_ops :
+	source->ops = source->protected ? &carveout_protected_ops :
 		      source->nomap ? &carveout_unmapped_ops :
 				      &carveout_source_ops;
 	source->reserved = true;

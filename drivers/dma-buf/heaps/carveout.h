@@ -25,7 +25,6 @@ struct gen_pool;
  *	  for a buffer
  * @size: its bytes
  * @alignment: of all buffers, in bytes, a power of two
- * @protected: only the secure world and devices reach the memory
  * @alloc_lock: one allocation after the other takes from @space, so that one which
  *		waits for the scrubber gets what it gives
  * @space: free page frames, all zeroed and not protected
@@ -39,7 +38,6 @@ struct carveout {
 	phys_addr_t base;
 	size_t size;
 	size_t alignment;
-	bool protected;
 	struct mutex alloc_lock;	/* outermost */
 	struct gen_pool *space;
 	atomic_long_t fallbacks;

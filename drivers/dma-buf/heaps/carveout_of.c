@@ -62,9 +62,9 @@ static int carveout_parse(struct device *dev, struct carveout *carveout)
 				     "heap-alignment: must be a number of 32 bits\n");
 
 	carveout->alignment = alignment;
-	carveout->protected = of_property_read_bool(node, "heap-protected");
+	carveout->source.protected = of_property_read_bool(node, "heap-protected");
 	carveout->source.nomap = of_property_read_bool(node, "no-map");
-	carveout->source.uncached = carveout->protected ||
+	carveout->source.uncached = carveout->source.protected ||
 				of_property_read_bool(node, "heap-uncached");
 
 	return 0;
@@ -227,12 +227,12 @@ static int carveout_check_use(struct device *dev, struct carveout *carveout)
 		return dev_err_probe(dev, -EINVAL,
 				     "no-map: needs heap-uncached or heap-protected, too\n");
 
-	if (carveout->source.uncached && !carveout->protected &&
+	if (carveout->source.uncached && !carveout->source.protected &&
 	    !IS_ENABLED(CONFIG_ARM) && !IS_ENABLED(CONFIG_ARM64))
 		return dev_err_probe(dev, -EOPNOTSUPP,
 				     "heap-uncached: this architecture has no uncached memory\n");
 
-	if (carveout->protected && carveout->fallback)
+	if (carveout->source.protected && carveout->fallback)
 		return dev_err_probe(dev, -EINVAL,
 				     "heap-fallback: not for a region that is heap-protected\n");
 
@@ -285,7 +285,7 @@ static int carveout_probe(struct platform_device *pdev)
 	if (ret)
 		return ret;
 
-	if (carveout->protected && !carveout_has_protection())
+	if (carveout->source.protected && !carveout_has_protection())
 		return dev_err_probe(dev, -EPROBE_DEFER,
 				     "waiting for a driver to call dma_heap_set_protection()\n");
 

@@ -35,14 +35,14 @@ int carveout_protect(struct carveout *carveout, phys_addr_t base, size_t size)
 {
 	const struct carveout_protection *p = carveout_protection;
 
-	return carveout->protected ? p->ops->protect(p->data, base, size) : 0;
+	return carveout->source.protected ? p->ops->protect(p->data, base, size) : 0;
 }
 
 int carveout_unprotect(struct carveout *carveout, phys_addr_t base, size_t size)
 {
 	const struct carveout_protection *p = carveout_protection;
 
-	return carveout->protected ? p->ops->unprotect(p->data, base, size) : 0;
+	return carveout->source.protected ? p->ops->unprotect(p->data, base, size) : 0;
 }
 
 /* The &dma_heap_source_ops.scrub of protected carveouts */

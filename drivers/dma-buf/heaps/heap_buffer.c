@@ -20,6 +20,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/iosys-map.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/minmax.h>
@@ -69,93 +70,21 @@ static void dma_heap_buffer_show(struct seq_file *seq,
 			   dirty || stale ? "" : "-");
 }
 
-/**
- * dma_heap_buffer_export - make a dma-buf of memory from a source
- * @heap: heap the buffer is allocated from, which gives it its exporter name
- * @source: where to get the memory
- * @ops: dma_heap_buffer_ops, or a table like it of what the buffer can do
- * @size: bytes, a non-zero multiple of PAGE_SIZE
- * @fd_flags: O_CLOEXEC and access mode
- *
- * Context: Process context, may sleep.
- *
- * Return: The dma-buf, or an ERR_PTR(): what the source gave, or -ENOMEM.
- */
-struct dma_buf *dma_heap_buffer_export(struct dma_heap *heap,
-				       struct dma_heap_source *source,
-				       const struct dma_buf_ops *ops,
-				       size_t size, u32 fd_flags)
-{
-	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
-	struct dma_heap_backing *backing;
-	struct obj_cgroup *objcg;
-	struct dma_buf *dmabuf;
-	int ret;
-
-	ret = dma_heap_charge(heap, size, &objcg);
-	if (ret)
-		return ERR_PTR(ret);
-
-	backing = dma_heap_source_get(source, size);
-	if (IS_ERR(backing)) {
-		dmabuf = ERR_CAST(backing);
-		goto err_uncharge;
-	}
-
-	dma_heap_buffer_init(&backing->buffer, source);
-	exp_info.exp_name = dma_heap_get_name(heap);
-	exp_info.ops = ops;
-	exp_info.size = size;
-	exp_info.flags = fd_flags;
-	exp_info.priv = &backing->buffer;
-	dmabuf = dma_heap_export(heap, &exp_info, &backing->buffer.record,
-				 objcg, dma_heap_buffer_show);
-	if (IS_ERR(dmabuf))
-		goto err_free_backing;
-
-	return dmabuf;
-
-err_free_backing:
-	dma_heap_source_put(source, backing);
-err_uncharge:
-	dma_heap_uncharge(heap, size, objcg);
-	dma_heap_count_failure(heap, size,
-			       dmabuf == ERR_PTR(-EINTR) ? DMA_HEAP_KILLED :
-							   DMA_HEAP_MEMORY);
-	return dmabuf;
-}
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_export, DMA_BUF_HEAP);
-
-/**
- * dma_heap_buffer_release - &dma_buf_ops.release of heaps
- * @dmabuf: the buffer, whose last reference has gone
- *
- * Context: Process context, may sleep.
- */
-void dma_heap_buffer_release(struct dma_buf *dmabuf)
+static void dma_heap_buffer_release(struct dma_buf *dmabuf)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
 	dma_heap_record_remove(&buffer->record);
 	dma_heap_source_put(buffer->source, to_backing(buffer));
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_release, DMA_BUF_HEAP);
 
-/**
- * dma_heap_buffer_charge - &dma_buf_ops.charge of heaps
- * @dmabuf: the buffer, whose charge moves to the calling task
- *
- * Context: Process context, may sleep.
- *
- * Return: What dma_heap_recharge() gave.
- */
-int dma_heap_buffer_charge(struct dma_buf *dmabuf)
+/* The charge moves to the calling task */
+static int dma_heap_buffer_charge(struct dma_buf *dmabuf)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 
 	return dma_heap_recharge(&buffer->record);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_charge, DMA_BUF_HEAP);
 
 /* Bytes of the longest segment that the device takes, in whole pages */
 static size_t dma_heap_max_segment(struct device *dev)
@@ -202,17 +131,8 @@ static int dma_heap_attachment_init_table(struct dma_heap_attachment *a,
 	return 0;
 }
 
-/**
- * dma_heap_buffer_attach - &dma_buf_ops.attach of heaps
- * @dmabuf: the buffer
- * @attachment: the device's new attachment
- *
- * Context: Process context without the reservation lock, may sleep.
- *
- * Return: 0 or -ENOMEM.
- */
-int dma_heap_buffer_attach(struct dma_buf *dmabuf,
-			   struct dma_buf_attachment *attachment)
+static int dma_heap_buffer_attach(struct dma_buf *dmabuf,
+				  struct dma_buf_attachment *attachment)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	struct dma_heap_attachment *a;
@@ -237,17 +157,9 @@ int dma_heap_buffer_attach(struct dma_buf *dmabuf,
 
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_attach, DMA_BUF_HEAP);
 
-/**
- * dma_heap_buffer_detach - &dma_buf_ops.detach of heaps
- * @dmabuf: the buffer
- * @attachment: attachment with no mapping left
- *
- * Context: Process context without the reservation lock, may sleep.
- */
-void dma_heap_buffer_detach(struct dma_buf *dmabuf,
-			    struct dma_buf_attachment *attachment)
+static void dma_heap_buffer_detach(struct dma_buf *dmabuf,
+				   struct dma_buf_attachment *attachment)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	struct dma_heap_attachment *a = attachment->priv;
@@ -261,7 +173,6 @@ void dma_heap_buffer_detach(struct dma_buf *dmabuf,
 	sg_free_table(&a->sgt);
 	kfree(a);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_detach, DMA_BUF_HEAP);
 
 /* If the heap's device cannot maintain caches, the importer's mapping has to */
 static enum dma_sync_kind
@@ -350,23 +261,14 @@ static int dma_heap_attachment_map(struct dma_buf *dmabuf,
 	return 0;
 }
 
-/**
- * dma_heap_buffer_map - &dma_buf_ops.map_dma_buf of heaps
- * @attachment: attachment to map the buffer for
- * @dir: direction of the transfers
- *
- * An attachment may be mapped more than once, as long as the directions fit
- * the first one's. All mappings share one table.
- *
- * Context: Process context with the reservation lock held, may sleep.
- *
- * Return: The table with the device's addresses, or an ERR_PTR(): -EINVAL for
- * no direction, -EBUSY for one that is not covered by that of the mapping
- * which exists, -EIO for an uncached buffer that the device may get copies of, or
- * what dma_map_sgtable() gave.
+/*
+ * An attachment may be mapped more than once, as long as the directions fit the first
+ * one's (-EBUSY). All mappings share one table. -EIO is for an uncached buffer that the
+ * device may get copies of.
  */
-struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
-				     enum dma_data_direction dir)
+static struct sg_table *
+dma_heap_buffer_map(struct dma_buf_attachment *attachment,
+		    enum dma_data_direction dir)
 {
 	struct dma_heap_buffer *buffer = attachment->dmabuf->priv;
 	struct dma_heap_attachment *a = attachment->priv;
@@ -384,18 +286,10 @@ struct sg_table *dma_heap_buffer_map(struct dma_buf_attachment *attachment,
 
 	return ret ? ERR_PTR(ret) : &a->sgt;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_map, DMA_BUF_HEAP);
 
-/**
- * dma_heap_buffer_unmap - &dma_buf_ops.unmap_dma_buf of heaps
- * @attachment: attachment to drop a mapping of
- * @sgt: table dma_heap_buffer_map() returned
- * @dir: direction it was asked for
- *
- * Context: Process context with the reservation lock held, may sleep.
- */
-void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
-			   struct sg_table *sgt, enum dma_data_direction dir)
+static void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
+				  struct sg_table *sgt,
+				  enum dma_data_direction dir)
 {
 	struct dma_heap_buffer *buffer = attachment->dmabuf->priv;
 	struct dma_heap_attachment *a = attachment->priv;
@@ -413,10 +307,9 @@ void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
 				  0 : DMA_ATTR_SKIP_CPU_SYNC);
 	mutex_unlock(&buffer->lock);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_unmap, DMA_BUF_HEAP);
 
 /* For buffers whose memory the CPU may reach */
-const struct dma_buf_ops dma_heap_buffer_ops = {
+static const struct dma_buf_ops dma_heap_buffer_ops = {
 	.attach = dma_heap_buffer_attach,
 	.detach = dma_heap_buffer_detach,
 	.map_dma_buf = dma_heap_buffer_map,
@@ -431,10 +324,48 @@ const struct dma_buf_ops dma_heap_buffer_ops = {
 	.charge = dma_heap_buffer_charge,
 	.release = dma_heap_buffer_release,
 };
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_ops, DMA_BUF_HEAP);
+
+static int dma_heap_no_cpu_access(struct dma_buf *dmabuf,
+				  enum dma_data_direction dir)
+{
+	return -EACCES;
+}
+
+static int dma_heap_no_cpu_access_partial(struct dma_buf *dmabuf,
+					  enum dma_data_direction dir,
+					  u64 offset, u64 len)
+{
+	return -EACCES;
+}
+
+static int dma_heap_no_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+{
+	return -EACCES;
+}
+
+static int dma_heap_no_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	return -EACCES;
+}
+
+/* For buffers whose memory only devices may reach */
+static const struct dma_buf_ops dma_heap_protected_ops = {
+	.attach = dma_heap_buffer_attach,
+	.detach = dma_heap_buffer_detach,
+	.map_dma_buf = dma_heap_buffer_map,
+	.unmap_dma_buf = dma_heap_buffer_unmap,
+	.begin_cpu_access = dma_heap_no_cpu_access,
+	.end_cpu_access = dma_heap_no_cpu_access,
+	.begin_cpu_access_partial = dma_heap_no_cpu_access_partial,
+	.end_cpu_access_partial = dma_heap_no_cpu_access_partial,
+	.mmap = dma_heap_no_mmap,
+	.vmap = dma_heap_no_vmap,
+	.charge = dma_heap_buffer_charge,
+	.release = dma_heap_buffer_release,
+};
 
 /**
- * dma_heap_buffer_allocate - &dma_heap_ops.allocate of most heaps
+ * dma_heap_buffer_allocate - &dma_heap_ops.allocate of heaps
  * @heap: the heap, whose private data is the source of its memory
  * @len: bytes, a non-zero multiple of PAGE_SIZE
  * @fd_flags: O_CLOEXEC and access mode
@@ -442,14 +373,51 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_ops, DMA_BUF_HEAP);
  *
  * Context: Process context, may sleep.
  *
- * Return: What dma_heap_buffer_export() gave.
+ * Return: The dma-buf, or an ERR_PTR(): -ENOMEM, or what the source gave.
  */
 struct dma_buf *dma_heap_buffer_allocate(struct dma_heap *heap,
 					 unsigned long len, u32 fd_flags,
 					 u64 heap_flags)
 {
-	return dma_heap_buffer_export(heap, dma_heap_get_drvdata(heap),
-				      &dma_heap_buffer_ops, len, fd_flags);
+	struct dma_heap_source *source = dma_heap_get_drvdata(heap);
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+	struct dma_heap_backing *backing;
+	struct obj_cgroup *objcg;
+	struct dma_buf *dmabuf;
+	int ret;
+
+	ret = dma_heap_charge(heap, len, &objcg);
+	if (ret)
+		return ERR_PTR(ret);
+
+	backing = dma_heap_source_get(source, len);
+	if (IS_ERR(backing)) {
+		dmabuf = ERR_CAST(backing);
+		goto err_uncharge;
+	}
+
+	dma_heap_buffer_init(&backing->buffer, source);
+	exp_info.exp_name = dma_heap_get_name(heap);
+	exp_info.ops = source->protected ? &dma_heap_protected_ops :
+					   &dma_heap_buffer_ops;
+	exp_info.size = len;
+	exp_info.flags = fd_flags;
+	exp_info.priv = &backing->buffer;
+	dmabuf = dma_heap_export(heap, &exp_info, &backing->buffer.record,
+				 objcg, dma_heap_buffer_show);
+	if (IS_ERR(dmabuf))
+		goto err_put_backing;
+
+	return dmabuf;
+
+err_put_backing:
+	dma_heap_source_put(source, backing);
+err_uncharge:
+	dma_heap_uncharge(heap, len, objcg);
+	dma_heap_count_failure(heap, len,
+			       dmabuf == ERR_PTR(-EINTR) ? DMA_HEAP_KILLED :
+							   DMA_HEAP_MEMORY);
+	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_allocate, DMA_BUF_HEAP);
 

@@ -41,7 +41,6 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
-#include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/list.h>
@@ -54,7 +53,6 @@
 #include <linux/vmalloc.h>
 #include <trace/events/dma_heap.h>
 
-#include "heap_buffer.h"
 #include "heap_buffer_internal.h"
 #include "heap_source.h"
 
@@ -412,7 +410,6 @@ int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
 
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_begin_cpu_access_partial, DMA_BUF_HEAP);
 
 /**
  * dma_heap_buffer_end_cpu_access_partial - the CPU has accessed a part
@@ -453,7 +450,6 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_end_cpu_access_partial, DMA_BUF_HEAP);
 
 /**
  * dma_heap_buffer_begin_cpu_access - &dma_buf_ops.begin_cpu_access of heaps
@@ -470,7 +466,6 @@ int dma_heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 	return dma_heap_buffer_begin_cpu_access_partial(dmabuf, dir, 0,
 							dmabuf->size);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_begin_cpu_access, DMA_BUF_HEAP);
 
 /**
  * dma_heap_buffer_end_cpu_access - &dma_buf_ops.end_cpu_access of heaps
@@ -487,4 +482,3 @@ int dma_heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 	return dma_heap_buffer_end_cpu_access_partial(dmabuf, dir, 0,
 						      dmabuf->size);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_end_cpu_access, DMA_BUF_HEAP);

@@ -15,6 +15,8 @@
 
 struct device;
 struct dma_buf;
+struct iosys_map;
+struct vm_area_struct;
 
 /**
  * struct dma_heap_attachment - a device attached to a buffer
@@ -42,7 +44,22 @@ to_backing(struct dma_heap_buffer *buffer)
 	return container_of(buffer, struct dma_heap_backing, buffer);
 }
 
+/* heap_buffer_mmap.c */
+int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
+int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
+void dma_heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+
 /* heap_buffer_cache.c */
+int dma_heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
+				     enum dma_data_direction dir);
+int dma_heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
+				   enum dma_data_direction dir);
+int dma_heap_buffer_begin_cpu_access_partial(struct dma_buf *dmabuf,
+					     enum dma_data_direction dir,
+					     u64 offset, u64 len);
+int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
+					   enum dma_data_direction dir,
+					   u64 offset, u64 len);
 size_t dma_heap_device_access_begins(struct dma_buf *dmabuf,
 				     struct dma_heap_attachment *a);
 void dma_heap_device_access_ends(struct dma_buf *dmabuf,

@@ -14,7 +14,6 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/errno.h>
-#include <linux/export.h>
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
 #include <linux/iosys-map.h>
@@ -28,7 +27,6 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "heap_buffer.h"
 #include "heap_buffer_internal.h"
 #include "heap_source.h"
 
@@ -369,7 +367,6 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 
 	return ret;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_mmap, DMA_BUF_HEAP);
 
 static void *dma_heap_vmap_backing(struct dma_heap_backing *backing,
 				   pgprot_t prot)
@@ -448,7 +445,6 @@ int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_vmap, DMA_BUF_HEAP);
 
 /**
  * dma_heap_buffer_vunmap - &dma_buf_ops.vunmap of heaps
@@ -473,4 +469,3 @@ void dma_heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 		vunmap(vaddr);
 	iosys_map_clear(map);
 }
-EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_vunmap, DMA_BUF_HEAP);

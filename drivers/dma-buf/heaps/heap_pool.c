@@ -248,6 +248,20 @@ unsigned long dma_heap_pool_unzeroed(struct dma_heap_pool *pool)
 	return pool->pages[POOL_DIRTY] + pool->pages[POOL_SCRUBBING];
 }
 
+/* The sum that one of these gives, for callers without the lock */
+unsigned long
+dma_heap_pool_sum(struct dma_heap_pool *pool,
+		  unsigned long (*sum)(struct dma_heap_pool *pool))
+{
+	unsigned long pages;
+
+	spin_lock(&pool->lock);
+	pages = sum(pool);
+	spin_unlock(&pool->lock);
+
+	return pages;
+}
+
 /* Eviction */
 
 struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool,

@@ -126,13 +126,15 @@ static inline unsigned long backing_pages(const struct dma_heap_backing *backing
 int dma_heap_source_scrub(struct dma_heap_source *source, struct page *page,
 			  size_t len, bool write_back);
 
-/* heap_pool.c: the first three without the lock, all others with it */
+/* heap_pool.c: the first four without the lock, all others with it */
 struct dma_heap_backing *dma_heap_pool_get(struct dma_heap_pool *pool,
 					   size_t size);
 void dma_heap_pool_put(struct dma_heap_pool *pool,
 		       struct dma_heap_backing *backing);
 void dma_heap_pool_dispose(struct dma_heap_pool *pool,
 			   struct list_head *leaving);
+unsigned long dma_heap_pool_sum(struct dma_heap_pool *pool,
+				unsigned long (*sum)(struct dma_heap_pool *pool));
 void dma_heap_pool_set_state(struct dma_heap_pool *pool,
 			     struct dma_heap_backing *backing,
 			     enum dma_heap_pool_state state);

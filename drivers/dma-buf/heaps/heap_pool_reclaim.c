@@ -214,17 +214,6 @@ static unsigned long pool_held(struct dma_heap_pool *pool)
 	return dma_heap_pool_kept(pool) + pool->pages[POOL_LEAVING];
 }
 
-static bool pool_is_empty(struct dma_heap_pool *pool)
-{
-	bool empty;
-
-	spin_lock(&pool->lock);
-	empty = !pool_held(pool);
-	spin_unlock(&pool->lock);
-
-	return empty;
-}
-
 /*
  * Give back all pages, also those that the scrubber or another task has in its hands,
  * if they come in time: the scrubber stops when it notices that the pool keeps nothing.
@@ -232,7 +221,8 @@ static bool pool_is_empty(struct dma_heap_pool *pool)
 static void pool_empty(struct dma_heap_pool *pool, unsigned long timeout)
 {
 	dma_heap_pool_drain(pool);
-	wait_event_timeout(pool->progress_wq, pool_is_empty(pool), timeout);
+	wait_event_timeout(pool->progress_wq,
+			   !dma_heap_pool_sum(pool, pool_held), timeout);
 }
 
 static int pool_oom(struct notifier_block *nb, unsigned long action, void *data)
@@ -242,17 +232,9 @@ static int pool_oom(struct notifier_block *nb, unsigned long action, void *data)
 	unsigned long before, after;
 
 	pool_set_pressure(pool);
-
-	spin_lock(&pool->lock);
-	before = pool_held(pool);
-	spin_unlock(&pool->lock);
-
+	before = dma_heap_pool_sum(pool, pool_held);
 	pool_empty(pool, POOL_SCRUB_WAIT);
-
-	spin_lock(&pool->lock);
-	after = pool_held(pool);
-	spin_unlock(&pool->lock);
-
+	after = dma_heap_pool_sum(pool, pool_held);
 	if (before > after)
 		*(unsigned long *)data += before - after;
 
@@ -401,22 +383,12 @@ int dma_heap_pool_reclaim_until(struct dma_heap_pool *pool,
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_pool_reclaim_until, DMA_BUF_HEAP);
 
-static bool pool_is_scrubbed(struct dma_heap_pool *pool)
-{
-	bool scrubbed;
-
-	spin_lock(&pool->lock);
-	scrubbed = !dma_heap_pool_unzeroed(pool);
-	spin_unlock(&pool->lock);
-
-	return scrubbed;
-}
-
 /* Wait until nothing is dirty in a pool that gets no more backings */
 void dma_heap_pool_wait_scrubbed(struct dma_heap_pool *pool)
 {
 	dma_heap_pool_wake_scrubber(pool);
-	wait_event(pool->progress_wq, pool_is_scrubbed(pool));
+	wait_event(pool->progress_wq,
+		   !dma_heap_pool_sum(pool, dma_heap_pool_unzeroed));
 }
 
 int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool)

@@ -301,13 +301,9 @@ static unsigned long total_pages(void)
 	unsigned long pages = 0;
 
 	mutex_lock(&pools_lock);
-	list_for_each_entry(pool, &pools, node) {
-		if (pool->source->reserved)
-			continue;
-		spin_lock(&pool->lock);
-		pages += dma_heap_pool_kept(pool);
-		spin_unlock(&pool->lock);
-	}
+	list_for_each_entry(pool, &pools, node)
+		if (!pool->source->reserved)
+			pages += dma_heap_pool_sum(pool, dma_heap_pool_kept);
 	mutex_unlock(&pools_lock);
 
 	return pages;

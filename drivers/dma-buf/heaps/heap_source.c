@@ -135,6 +135,13 @@ int dma_heap_source_scrub(struct dma_heap_source *source, struct page *page,
 	return 0;
 }
 
+static u32 source_attrs(const struct dma_heap_source *source)
+{
+	return (source->uncached ? DMA_HEAP_UNCACHED : 0) |
+	       (source->protected ? DMA_HEAP_PROTECTED : 0) |
+	       (source->reserved ? DMA_HEAP_RESERVED : 0);
+}
+
 /* Give a source its pool; @dev is the device of its heap, which nobody sees yet */
 static int dma_heap_source_start(struct dma_heap_source *source,
 				 struct device *dev, const char *name)
@@ -160,7 +167,8 @@ static int dma_heap_source_start(struct dma_heap_source *source,
 /**
  * dma_heap_source_register - make a heap of a source
  * @source: the source, with all set that comes before &dma_heap_source.pool
- * @exp_info: the heap; its private data is set to @source. Its name must stay.
+ * @exp_info: the heap, whose name must stay; its private data is set to @source, and
+ *	      its attributes to what @source says
  *
  * The first heap of a source gives it its pool. More heaps are more names for the
  * same memory. A heap that is there cannot be taken away, nor can its source.
@@ -178,6 +186,7 @@ int dma_heap_source_register(struct dma_heap_source *source,
 	int ret;
 
 	exp_info->priv = source;
+	exp_info->attrs |= source_attrs(source);
 	heap = dma_heap_create(exp_info);
 	if (IS_ERR(heap))
 		return PTR_ERR(heap);

@@ -180,6 +180,7 @@ struct dma_heap_source_ops {
  * @uncached: all mappings of the memory bypass the cache (write-combined), so
  *	      that it never needs maintenance while a buffer has it
  * @nomap: the kernel has no mapping of the memory
+ * @protected: only devices reach the memory while a buffer has it
  * @reserved: the memory has been set aside for this source, and all it has to
  *	      give is zero: reclaim gains nothing from what is pooled, and the
  *	      source takes back zeroed backings only
@@ -195,6 +196,7 @@ struct dma_heap_source {
 	const struct dma_heap_source_ops *ops;
 	bool uncached;
 	bool nomap;
+	bool protected;
 	bool reserved;
 	struct page *first;
 	size_t pool_max;

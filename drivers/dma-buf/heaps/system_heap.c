@@ -228,7 +228,6 @@ static int __init system_heap_add(struct system_heap *system_heap)
 		.name = system_heap->name,
 		.ops = &system_heap_ops,
 		.groups = system_heap_groups,
-		.attrs = system_heap->source.uncached ? DMA_HEAP_UNCACHED : 0,
 		/* A larger buffer would exhaust memory before it failed */
 		.max_alloc = min(system_heap->limit,
 				 (u64)totalram_pages() << PAGE_SHIFT) / 2,

@@ -15,7 +15,6 @@
 #include <kunit/test.h>
 
 #include "../heap_source.h"
-#include "../heap_buffer.h"
 #include "heap_test_buffer.h"
 #include "heap_test_helpers.h"
 
@@ -107,7 +106,7 @@ static int exporter_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	int ret;
 
 	dma_resv_lock(dmabuf->resv, NULL);
-	ret = dma_heap_buffer_vmap(dmabuf, map);
+	ret = dmabuf->ops->vmap(dmabuf, map);
 	dma_resv_unlock(dmabuf->resv);
 
 	return ret;
@@ -116,7 +115,7 @@ static int exporter_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 static void exporter_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	dma_resv_lock(dmabuf->resv, NULL);
-	dma_heap_buffer_vunmap(dmabuf, map);
+	dmabuf->ops->vunmap(dmabuf, map);
 	dma_resv_unlock(dmabuf->resv);
 }
 

@@ -17,7 +17,6 @@
 #include <kunit/test.h>
 
 #include "../heap_source.h"
-#include "../heap_buffer.h"
 #include "heap_test_buffer.h"
 #include "heap_test_helpers.h"
 
