@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of the registry of DMA-BUF heaps, and of how much there may be in one
+ * KUnit suite of the registry of DMA-BUF heaps, and of their limits
  *
- * The ioctl and opening the device node are not here: they need user space, and
- * kselftests in tools/testing/selftests/dmabuf-heaps/ to test them.
+ * The ioctl and opening the device node need user space. kselftests in
+ * tools/testing/selftests/dmabuf-heaps/ test them.
  */
 
 #include <linux/atomic.h>
@@ -38,16 +38,16 @@
 #define MAX_HEAPS	128
 #define NAME		"kunit-heap"
 
-/* A wait that takes longer has failed */
+/* A longer wait is a failure */
 #define PATIENCE	(60 * HZ)
 
 /**
  * struct mock_heap - private data of the mock heap
- * @ret: what it gives instead of a buffer
- * @calls: how often allocate was called
- * @len: length it was last called with
- * @fd_flags: flags it was last called with
- * @heap_flags: flags it was last called with
+ * @ret: what mock_heap_allocate() returns
+ * @calls: number of calls of mock_heap_allocate()
+ * @len: length in the last call
+ * @fd_flags: descriptor flags in the last call
+ * @heap_flags: heap flags in the last call
  */
 struct mock_heap {
 	struct dma_buf *ret;
@@ -99,7 +99,7 @@ static unsigned int heap_refs(struct dma_heap *heap)
 	return kref_read(&dma_heap_get_dev(heap)->kobj.kref);
 }
 
-/* A heap is found by its name, which stays what it was */
+/* The heap keeps a copy of its name */
 static void dma_heap_test_heap_is_found_by_its_name(struct kunit *test)
 {
 	char name[] = NAME;
@@ -154,7 +154,7 @@ static struct attribute *mock_attrs[] = {
 };
 ATTRIBUTE_GROUPS(mock);
 
-/* In two steps: it has all but a name to be found by after the first */
+/* dma_heap_create() makes the heap, dma_heap_register() makes it visible */
 static void dma_heap_test_created_heap_is_hidden_until_registered(struct kunit *test)
 {
 	const struct dma_heap_export_info exp_info = {
@@ -187,7 +187,7 @@ static void dma_heap_test_created_heap_is_hidden_until_registered(struct kunit *
 	dma_heap_del(heap);
 }
 
-/* What cannot be registered stays the caller's, who may drop it */
+/* If dma_heap_register() fails, the caller keeps the heap and may destroy it */
 static void dma_heap_test_failed_register_leaves_heap_to_caller(struct kunit *test)
 {
 	const struct dma_heap_export_info exp_info = {
@@ -203,7 +203,7 @@ static void dma_heap_test_failed_register_leaves_heap_to_caller(struct kunit *te
 	KUNIT_EXPECT_EQ(test, dma_heap_register(heap), -EEXIST);
 	KUNIT_EXPECT_EQ(test, heap_refs(heap), 1);
 
-	/* Another time the name is free */
+	/* The name is free now: the second try works */
 	heap_test_del(test, other);
 	KUNIT_EXPECT_EQ(test, dma_heap_register(heap), 0);
 	dma_heap_del(heap);
@@ -215,7 +215,7 @@ static void dma_heap_test_failed_register_leaves_heap_to_caller(struct kunit *te
 	mock_heap_add(test, NAME);
 }
 
-/* Caches are maintained on this device, wherever the memory is */
+/* Cache maintenance uses this device, so it must reach all memory */
 static void dma_heap_test_device_reaches_64_bits(struct kunit *test)
 {
 	struct device *dev = dma_heap_get_dev(mock_heap_add(test, NAME));
@@ -228,7 +228,7 @@ static void dma_heap_test_device_reaches_64_bits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dev->coherent_dma_mask, DMA_BIT_MASK(64));
 }
 
-/* The first heap of a name stays, and stays usable */
+/* The first heap with a name stays registered and usable */
 static void dma_heap_test_name_clash_keeps_first_heap(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
@@ -244,7 +244,7 @@ static void dma_heap_test_name_clash_keeps_first_heap(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(found), test->priv);
 	dma_heap_put(found);
 
-	/* A name that is free again can be taken again */
+	/* A new heap can take the name when the first heap is gone */
 	heap_test_del(test, heap);
 	mock_heap_add(test, NAME);
 }
@@ -316,7 +316,7 @@ static int collect_minor(struct device *dev, void *data)
 	return 0;
 }
 
-/* Check that the heaps there are have minors of their own, and count them */
+/* Count the heaps, and check that each heap has its own minor */
 static unsigned int count_heaps(struct kunit *test, struct dma_heap *any)
 {
 	DECLARE_BITMAP(minors, MAX_HEAPS);
@@ -355,10 +355,10 @@ static void dma_heap_test_minors_run_out_and_come_back(struct kunit *test)
 
 	KUNIT_EXPECT_PTR_EQ(test, add_numbered(test, n), ERR_PTR(-ENOSPC));
 
-	/* A clash is one all the same: names are looked at first */
+	/* A name clash is still reported: the core checks names first */
 	KUNIT_EXPECT_PTR_EQ(test, add_numbered(test, n - 1), ERR_PTR(-EEXIST));
 
-	/* One that did not fit leaves nothing behind, one that goes a place */
+	/* A heap that did not fit leaves nothing. A deleted heap frees its minor */
 	KUNIT_EXPECT_EQ(test, count_heaps(test, first), MAX_HEAPS);
 	heap_test_del(test, heap);
 	heap = add_numbered(test, n);
@@ -367,7 +367,7 @@ static void dma_heap_test_minors_run_out_and_come_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_heaps(test, first), MAX_HEAPS);
 }
 
-/* What is there when the heap that is tried is not */
+/* The state without the heap that try_add() adds */
 struct without_heap {
 	struct dma_heap *other;
 	unsigned int heaps;
@@ -385,13 +385,13 @@ static bool try_add(struct kunit *test, void *data, bool *taken)
 
 	*taken = heap_test_fault_taken();
 
-	/* Some allocations can be done without, such as for uevents */
+	/* Some allocations may fail without an error, such as those for uevents */
 	if (IS_ERR(heap)) {
 		KUNIT_ASSERT_TRUE(test, *taken);
 		KUNIT_EXPECT_PTR_EQ(test, heap, ERR_PTR(-ENOMEM));
 		KUNIT_EXPECT_NULL(test, dma_heap_find(NAME));
 	} else {
-		/* No minor got lost either */
+		/* No minor was lost */
 		KUNIT_EXPECT_EQ(test, dma_heap_get_dev(heap)->devt,
 				without->next_devt);
 		dma_heap_del(heap);
@@ -402,7 +402,7 @@ static bool try_add(struct kunit *test, void *data, bool *taken)
 	return IS_ERR(heap);
 }
 
-/* All allocations on the way to a heap fail once, and nothing of it is left */
+/* Each allocation of dma_heap_add() fails once. A failed heap leaves nothing */
 static void dma_heap_test_failed_add_leaves_nothing(struct kunit *test)
 {
 	struct without_heap without = {};
@@ -444,7 +444,7 @@ static void complete_heap_release(struct device *dev)
 	complete(&heap_released);
 }
 
-/* A heap somebody has found is there until put */
+/* The reference of dma_heap_find() keeps a deleted heap */
 static void dma_heap_test_found_heap_outlives_del(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
@@ -465,7 +465,7 @@ static void dma_heap_test_found_heap_outlives_del(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_get_drvdata(heap), test->priv);
 
 	dma_heap_put(heap);
-	/* CONFIG_DEBUG_KOBJECT_RELEASE puts it off */
+	/* CONFIG_DEBUG_KOBJECT_RELEASE delays the release */
 	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&heap_released,
 							  PATIENCE), 0);
 }
@@ -474,9 +474,9 @@ static void dma_heap_test_found_heap_outlives_del(struct kunit *test)
 #define ADD_ROUNDS	10
 
 /**
- * struct adder - somebody who adds a heap that others add, too
- * @heap: what adding gave
- * @found: what was found after that
+ * struct adder - a thread that adds a heap with the same name as other threads
+ * @heap: what dma_heap_add() returned
+ * @found: what dma_heap_find() returned after that
  */
 struct adder {
 	struct dma_heap *heap;
@@ -519,7 +519,7 @@ static void race_adders(struct kunit *test)
 	}
 	KUNIT_ASSERT_EQ(test, winners, 1);
 
-	/* Who lost was told that there is a heap: there must have been one */
+	/* A loser got -EEXIST, so it must have found the winner's heap */
 	for (i = 0; i < ADDERS; i++) {
 		KUNIT_EXPECT_PTR_EQ(test, adders[i].found, heap);
 		if (adders[i].found)
@@ -543,7 +543,7 @@ static const struct dma_heap_alloc_case {
 	size_t len;
 	u32 fd_flags;
 	u64 heap_flags;
-	/* length the heap is asked for, 0 if it must not be */
+	/* length that the heap gets, 0 if the core refuses the request */
 	unsigned long asked;
 } dma_heap_alloc_cases[] = {
 	{ "length 0", 0 },
@@ -569,7 +569,7 @@ static const struct dma_heap_alloc_case {
 
 KUNIT_ARRAY_PARAM_DESC(dma_heap_alloc, dma_heap_alloc_cases, desc);
 
-/* Only what is right gets to the heap, and nothing of it changed on the way */
+/* The heap gets only valid requests. The core rounds up the length and keeps the flags */
 static void dma_heap_test_only_valid_requests_reach_the_heap(struct kunit *test)
 {
 	const struct dma_heap_alloc_case *param = test->param_value;
@@ -577,7 +577,7 @@ static void dma_heap_test_only_valid_requests_reach_the_heap(struct kunit *test)
 	struct mock_heap *mock = test->priv;
 	struct dma_buf *dmabuf;
 
-	/* An error that is nobody else's */
+	/* No other code returns this error */
 	mock->ret = ERR_PTR(-EREMOTEIO);
 	dmabuf = dma_heap_buffer_alloc(heap, param->len, param->fd_flags,
 				       param->heap_flags);
@@ -617,7 +617,7 @@ static const struct dma_buf_ops mock_buf_ops = {
 	.release = mock_buf_release,
 };
 
-/* The buffer is the one the heap gave, and goes with its last reference */
+/* The core returns the heap's buffer. Its last reference releases it */
 static void dma_heap_test_buffer_goes_with_its_last_reference(struct kunit *test)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
@@ -642,7 +642,7 @@ static void dma_heap_test_buffer_goes_with_its_last_reference(struct kunit *test
 	KUNIT_EXPECT_FALSE(test, completion_done(&released));
 	KUNIT_EXPECT_EQ(test, file_count(mock->ret->file), 1);
 
-	/* A kernel thread's last reference is dropped by a worker */
+	/* A worker drops the last reference of a kernel thread */
 	dma_heap_buffer_free(mock->ret);
 	flush_delayed_fput();
 	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&released, PATIENCE),
@@ -660,7 +660,7 @@ static void expect_charged(struct kunit *test, struct dma_heap *heap, long pages
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->usage.pages), pages);
 }
 
-/* A test is a kernel thread, and those are in no memory cgroup: objcg is NULL */
+/* The test is a kernel thread, and so in no memory cgroup: objcg is NULL */
 static int charge_pages(struct dma_heap *heap, unsigned long pages)
 {
 	struct obj_cgroup *objcg;
@@ -668,7 +668,7 @@ static int charge_pages(struct dma_heap *heap, unsigned long pages)
 	return dma_heap_charge(heap, PFN_PHYS(pages), &objcg);
 }
 
-/* The last page below the ceiling can be charged, the next one cannot */
+/* The last page up to the heap limit can be charged, the next page cannot */
 static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
@@ -683,7 +683,7 @@ static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
 	expect_charged(test, heap, 4);
 	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 3);
 
-	/* Pages that were given back can be charged again */
+	/* Uncharged pages can be charged again */
 	dma_heap_uncharge(heap, PFN_PHYS(3), NULL);
 	expect_charged(test, heap, 1);
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 3), 0);
@@ -694,7 +694,7 @@ static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 0);
 }
 
-/* Each buffer has a limit, too, however high the ceiling is */
+/* The buffer limit holds even if the heap limit is higher */
 static void dma_heap_test_charge_larger_than_max_alloc_fails(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of what the DMA API tells about transfers: dma_sgtable_sync_kind()
+ * KUnit suite of dma_sgtable_sync_kind(), which tells what the syncs of a table do
  */
 
 #include <linux/device.h>
@@ -22,8 +22,8 @@
 
 /**
  * struct kind_test - a device and memory for it
- * @dev: the device, which reaches all memory
- * @sgt: two pages, the one at the lower address first
+ * @dev: the device; at first it reaches all memory
+ * @sgt: two pages, the page at the lower address first
  * @mask: the device's mask at first
  */
 struct kind_test {
@@ -67,7 +67,7 @@ static int kind_test_init(struct kunit *test)
 	return 0;
 }
 
-/* The kind for a device that sees the memory itself */
+/* The kind for a device that works on the memory and not on copies */
 static enum dma_sync_kind kind_of_memory(struct device *dev)
 {
 	if (dev_is_dma_coherent(dev))
@@ -119,7 +119,7 @@ static void kind_of_forced_bouncing_is_copies(struct kunit *test)
 	expect_kind(test, DMA_SYNC_COPIES);
 }
 
-/* Of the first page the device reaches all, of the second one all but a byte */
+/* The device reaches all of the first page, and all but a byte of the second page */
 static void reach_first_page(struct kunit *test)
 {
 	struct kind_test *ctx = test->priv;
@@ -141,7 +141,7 @@ static void memory_out_of_reach_would_be_copied(struct kunit *test)
 			kind_of_memory(ctx->dev));
 }
 
-/* As with iommu.passthrough=1: a group, and no domain of the DMA API's */
+/* As with iommu.passthrough=1: the device has a group, but no domain of the DMA API */
 static void group_of_an_iommu_does_not_reach_memory(struct kunit *test)
 {
 	struct kind_test *ctx = test->priv;

@@ -2,7 +2,7 @@
 /*
  * Tests of the exporter of DMA-BUF heaps: buffers, attachments, mappings for devices
  *
- * Maintenance of caches is tested in heap_cache_kunit.c, mmap() by kselftests.
+ * heap_cache_kunit.c tests cache maintenance. kselftests test mmap().
  */
 
 #include <linux/array_size.h>
@@ -22,10 +22,10 @@
 #include "heap_test_buffer.h"
 #include "heap_test_helpers.h"
 
-/* Enough for a scatterlist that is chained twice */
+/* Enough to chain the scatterlist twice */
 #define MANY_CHUNKS	(2 * SG_MAX_SINGLE_ALLOC + 3)
 
-/* The source gets its backing back with the last reference */
+/* The last reference returns the backing to the source */
 void buffer_test_backing_returns_with_last_reference(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -62,7 +62,7 @@ void buffer_test_source_error_reaches_caller(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->source.freed, 0);
 }
 
-/* Also when the dma-buf core fails, the source gets back what it gave */
+/* The source gets its backing back, also when the dma-buf core fails */
 static bool try_export(struct kunit *test, void *data, bool *taken)
 {
 	struct buffer_test *ctx = test->priv;
@@ -104,7 +104,7 @@ void buffer_test_attachments_go_in_any_order(struct kunit *test)
 	second = test_buffer_attach(test, dmabuf, ctx->dev[0]);
 	KUNIT_EXPECT_PTR_NE(test, first->priv, second->priv);
 
-	/* In any order; nobody who comes after sees who has gone */
+	/* Later accesses and attachments do not see the detached attachment */
 	test_buffer_detach(test, first);
 	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf,
 						       DMA_BIDIRECTIONAL), 0);
@@ -116,7 +116,7 @@ void buffer_test_attachments_go_in_any_order(struct kunit *test)
 	test_buffer_detach(test, first);
 }
 
-/* A buffer somebody could not attach to is as it was */
+/* A failed attach leaves the buffer unchanged */
 static bool try_attach(struct kunit *test, void *data, bool *taken)
 {
 	struct buffer_test *ctx = test->priv;
@@ -126,7 +126,7 @@ static bool try_attach(struct kunit *test, void *data, bool *taken)
 	attachment = dma_buf_attach(dmabuf, ctx->dev[0]);
 	*taken = heap_test_fault_taken();
 
-	/* A debugging facility can do without its allocation */
+	/* The allocation of a debugging facility may fail without an error */
 	if (!IS_ERR(attachment)) {
 		dma_buf_detach(dmabuf, attachment);
 	} else {
@@ -151,7 +151,7 @@ void buffer_test_failed_attach_leaves_nothing(struct kunit *test)
 	dmabuf = test_buffer_alloc(test);
 	heap_test_faults_init(test);
 
-	/* The core's and our attachment, and the last piece of the table */
+	/* The core's attachment, the exporter's, and the last piece of the table */
 	heap_test_sweep_faults(test, try_attach, dmabuf, 3);
 }
 
@@ -222,7 +222,7 @@ void buffer_test_segments_are_no_longer_than_device_takes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sum, attachment->dmabuf->size);
 }
 
-/* DRM attaches some that import without ever mapping */
+/* DRM attaches devices that import a buffer but never map it */
 void buffer_test_device_without_mask_can_attach(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -252,13 +252,13 @@ void buffer_test_mappings_of_two_devices_are_independent(struct kunit *test)
 	test_buffer_expect_mapped(test, ctx->dev[0], mapping[0]->sgt);
 	test_buffer_expect_mapped(test, ctx->dev[1], mapping[1]->sgt);
 
-	/* The second one's mapping does not depend on the first one's */
+	/* The second device's mapping does not depend on the first device */
 	test_buffer_unmap(test, mapping[0]);
 	test_buffer_detach(test, attachment[0]);
 	test_buffer_expect_mapped(test, ctx->dev[1], mapping[1]->sgt);
 }
 
-/* A second mapping fits if the first one has all of its direction */
+/* A second mapping fits if the direction of the first mapping covers its own */
 void buffer_test_second_map_must_fit_direction_of_first(struct kunit *test)
 {
 	const struct test_direction *first = test->param_value;
@@ -283,7 +283,7 @@ void buffer_test_second_map_must_fit_direction_of_first(struct kunit *test)
 	}
 	test_buffer_unmap(test, mapping);
 
-	/* The mapping that did not fit and the first one have left nothing */
+	/* The refused mappings and the first mapping left nothing: any direction fits */
 	for (i = 0; i < ARRAY_SIZE(test_directions); i++) {
 		mapping = test_buffer_map(test, attachment, test_directions[i].dir);
 		test_buffer_unmap(test, mapping);
@@ -301,14 +301,14 @@ void buffer_test_map_needs_direction(struct kunit *test)
 	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_NONE);
 	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EINVAL));
 
-	/* Neither as the second one */
+	/* A second mapping needs a direction, too */
 	mapping = test_buffer_map(test, attachment, DMA_BIDIRECTIONAL);
 	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_NONE);
 	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EINVAL));
 	test_buffer_unmap(test, mapping);
 }
 
-/* A device that cannot map the buffer is told so, and is in nobody's way */
+/* A failed map returns an error and does not affect other devices */
 void buffer_test_failed_map_affects_no_other_device(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -326,7 +326,7 @@ void buffer_test_failed_map_affects_no_other_device(struct kunit *test)
 	heap_test_repair_dma(ctx->dev[0], mem);
 	KUNIT_ASSERT_PTR_EQ(test, sgt, ERR_PTR(-EIO));
 
-	/* Were the first one taken for mapped, its sync would be a DMA error */
+	/* If the first device counted as mapped, its sync would be a DMA error */
 	KUNIT_EXPECT_EQ(test, dma_buf_begin_cpu_access(dmabuf,
 						       DMA_BIDIRECTIONAL), 0);
 	mapping = test_buffer_map(test, attachment[1], DMA_TO_DEVICE);
@@ -334,14 +334,14 @@ void buffer_test_failed_map_affects_no_other_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_buf_end_cpu_access(dmabuf,
 						     DMA_BIDIRECTIONAL), 0);
 
-	/* The direction of what failed does not bind it */
+	/* The direction of the failed map does not bind the attachment */
 	mapping = test_buffer_map(test, attachment[0], DMA_FROM_DEVICE);
 	test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);
 }
 
 /*
- * One table however often it is mapped, in the first one's direction. Caches are
- * not maintained by way of the device: see heap_cache_kunit.c.
+ * All mappings of an attachment share one table, in the first mapping's direction.
+ * The device's mapping does not maintain caches: see heap_cache_kunit.c.
  */
 void buffer_test_second_map_shares_table(struct kunit *test)
 {
@@ -374,7 +374,7 @@ void buffer_test_second_map_shares_table(struct kunit *test)
 	EXPECT_NO_DMA(test, trace);
 }
 
-/* The table keeps the first one's direction, also when the second one is left */
+/* The table keeps the first mapping's direction when only the second mapping is left */
 void buffer_test_table_keeps_first_direction(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -393,12 +393,12 @@ void buffer_test_table_keeps_first_direction(struct kunit *test)
 	test_buffer_unmap(test, mapping[1]);
 	EXPECT_DMA(test, trace, UNMAP(dev, DMA_BIDIRECTIONAL));
 
-	/* Not before all of it is gone, another direction is possible */
+	/* All mappings are gone: another direction is possible */
 	mapping[0] = test_buffer_map(test, attachment, DMA_FROM_DEVICE);
 	EXPECT_DMA(test, trace, MAP(dev, DMA_FROM_DEVICE));
 }
 
-/* A mapping that is refused touches nothing */
+/* A refused mapping calls no function of the DMA API */
 void buffer_test_refused_map_calls_no_dma(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -425,9 +425,8 @@ void buffer_test_refused_map_calls_no_dma(struct kunit *test)
 }
 
 /*
- * The devices' mappings are left alone by whatever the CPU does. That it sees
- * what they wrote, and they what it wrote, is the business of the heap's device:
- * see heap_cache_kunit.c.
+ * CPU accesses do not sync the mappings of devices. Caches are maintained through the
+ * heap's device: see heap_cache_kunit.c.
  */
 void buffer_test_cpu_access_leaves_device_mappings(struct kunit *test)
 {
@@ -452,7 +451,7 @@ void buffer_test_cpu_access_leaves_device_mappings(struct kunit *test)
 	test_buffer_end_access(test, dmabuf, access->dir);
 	EXPECT_NO_DMA(test, trace);
 
-	/* Unmapped and gone in the middle of an access */
+	/* The device unmaps and detaches in the middle of an access */
 	test_buffer_begin_access(test, dmabuf, access->dir);
 	test_buffer_unmap(test, mapping);
 	EXPECT_DMA(test, trace, UNMAP(dev, DMA_FROM_DEVICE));
@@ -461,7 +460,7 @@ void buffer_test_cpu_access_leaves_device_mappings(struct kunit *test)
 	EXPECT_NO_DMA(test, trace);
 }
 
-/* Memory that the CPU does not cache needs no maintenance, at no time */
+/* The CPU does not cache this memory, so it never needs maintenance */
 void buffer_test_uncached_buffer_is_never_synced(struct kunit *test)
 {
 	const struct test_direction *access = test->param_value;
@@ -489,7 +488,7 @@ void buffer_test_uncached_buffer_is_never_synced(struct kunit *test)
 	EXPECT_DMA(test, trace, UNMAP(dev, access->dir));
 }
 
-/* Is the backing marked after @dev has mapped it to read? */
+/* Is the backing marked noncoherent after @dev has mapped it to read? */
 static bool mark_of_mapping(struct kunit *test, struct device *dev)
 {
 	struct buffer_test *ctx = test->priv;
@@ -502,7 +501,7 @@ static bool mark_of_mapping(struct kunit *test, struct device *dev)
 	return ctx->source.backing->noncoherent;
 }
 
-/* The pool learns from the mark that it has to clean the backing's cache lines */
+/* The mark tells the pool to write back the backing's cache lines */
 void buffer_test_noncoherent_device_marks_backing(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -522,7 +521,7 @@ void buffer_test_coherent_device_leaves_backing_unmarked(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mark_of_mapping(test, ctx->dev[0]));
 }
 
-/* The kernel would read through a mapping that is not there, or is cached */
+/* To copy, swiotlb would read through a cached mapping, or through none */
 void buffer_test_uncached_buffer_is_not_copied(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;

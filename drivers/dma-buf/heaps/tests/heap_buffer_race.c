@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the exporter of DMA-BUF heaps: everything done with one buffer, at once
+ * Tests of the exporter of DMA-BUF heaps: threads do everything with one buffer at once
  */
 
 #include <linux/dma-buf.h>
@@ -20,14 +20,14 @@
 #define RACE_ROUNDS	HEAP_TEST_ROUNDS(2000)
 
 /**
- * struct race - what the threads of the race need
+ * struct race - what a thread of the race needs
  * @dmabuf: the buffer
  * @dev: device to attach again and again
- * @shared: attachment that all map
- * @mm: where to map it for user space
+ * @shared: attachment that several threads map
+ * @mm: address space to map the buffer in
  * @dir: direction to map with
- * @mapped: mappings that worked
- * @errors: calls that did not do what they should
+ * @mapped: number of mappings that worked
+ * @errors: number of unexpected failures
  */
 struct race {
 	struct dma_buf *dmabuf;
@@ -39,7 +39,7 @@ struct race {
 	unsigned int errors;
 };
 
-/* Let the others in, also on one CPU and without preemption */
+/* Let other threads run, also on one CPU and without preemption */
 static void race_pause(int round)
 {
 	if (round % 32)
@@ -108,7 +108,7 @@ static void race_syncer(void *data)
 	}
 }
 
-/* Parts of all sizes, up to all of it */
+/* Parts of all sizes, up to the whole buffer */
 static void race_part_syncer(void *data)
 {
 	struct race *race = data;
@@ -148,7 +148,6 @@ static void race_use(struct race *race, int round)
 		race->errors++;
 }
 
-/* User space */
 static void race_user(void *data)
 {
 	struct race *race = data;
@@ -177,9 +176,9 @@ static void race_vmapper(void *data)
 }
 
 /*
- * Nobody may sync a table that is not mapped, see an attachment that has gone
- * or flush a kernel mapping that is no more. CONFIG_DMA_API_DEBUG, KASAN and
- * list debugging say so; buffer_test_exit() has a look.
+ * The exporter must not sync an unmapped table, use a detached attachment or flush a
+ * removed kernel mapping. CONFIG_DMA_API_DEBUG, KASAN and list debugging find that.
+ * buffer_test_exit() checks for DMA errors.
  */
 void buffer_test_race_leaves_nothing_mapped(struct kunit *test)
 {
@@ -200,7 +199,7 @@ void buffer_test_race_leaves_nothing_mapped(struct kunit *test)
 	struct test_mapping *mapping;
 	unsigned int i;
 
-	/* Gives this task an address space */
+	/* Give this task an address space */
 	kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
 		      MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	KUNIT_ASSERT_NOT_NULL(test, current->mm);
@@ -220,10 +219,10 @@ void buffer_test_race_leaves_nothing_mapped(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(jobs); i++)
 		KUNIT_EXPECT_EQ_MSG(test, races[i].errors, 0, "job %u", i);
 	KUNIT_EXPECT_EQ(test, races[2].mapped, RACE_ROUNDS);
-	/* The first of the two that came found no other direction */
+	/* The first mapper found no other direction mapped */
 	KUNIT_EXPECT_GT(test, races[0].mapped + races[1].mapped, 0);
 
-	/* Nothing is left mapped: any direction will do */
+	/* Nothing is left mapped: any direction fits */
 	for (i = 0; i < ARRAY_SIZE(test_directions); i++) {
 		mapping = test_buffer_map(test, shared, test_directions[i].dir);
 		test_buffer_expect_mapped(test, ctx->dev[0], mapping->sgt);

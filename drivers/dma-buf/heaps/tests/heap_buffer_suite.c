@@ -2,8 +2,8 @@
 /*
  * KUnit suite of the exporter of DMA-BUF heaps
  *
- * Buffers are made from a test source, allocated through a heap of their own
- * and used by the devices of the test by way of the dma-buf core.
+ * Each test has its own heap with a test source. The test's devices use the heap's
+ * buffers through the dma-buf core.
  */
 
 #include <linux/module.h>

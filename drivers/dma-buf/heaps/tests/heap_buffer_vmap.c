@@ -31,7 +31,7 @@ void buffer_test_vmap_lasts_until_last_user(struct kunit *test)
 	test_buffer_mark(&first->map, dmabuf->size);
 	test_buffer_expect_marks(test);
 
-	/* There until the last user goes, and no longer */
+	/* The mapping stays until its last user is gone, and no longer */
 	test_buffer_vunmap(test, first);
 	KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page(vaddr),
 			    test_buffer_first_page(test));
@@ -39,7 +39,7 @@ void buffer_test_vmap_lasts_until_last_user(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, iosys_map_is_null(&second->map));
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(vaddr));
 
-	/* And anew, which a buffer that still had one would not do */
+	/* The next vmap makes a new mapping: the buffer keeps no old one */
 	first = test_buffer_vmap(test, dmabuf);
 	KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page(first->map.vaddr),
 			    test_buffer_first_page(test));
@@ -48,7 +48,7 @@ void buffer_test_vmap_lasts_until_last_user(struct kunit *test)
 			dmabuf->size / PAGE_SIZE);
 }
 
-/* The kernel has mapped a single chunk already: the source gives no highmem */
+/* The linear map has the single chunk already: the source gives no highmem */
 void buffer_test_vmap_of_one_chunk_is_linear_map(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -65,11 +65,11 @@ void buffer_test_vmap_of_one_chunk_is_linear_map(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, vmapping->map.vaddr,
 			    page_address(test_buffer_first_page(test)));
 
-	/* Its end leaves the address to the kernel */
+	/* The vunmap leaves the linear map alone */
 	test_buffer_vunmap(test, vmapping);
 	test_buffer_expect_marks(test);
 
-	/* Not if it is to be mapped in another way */
+	/* An uncached buffer needs a mapping of its own */
 	ctx->source.base.uncached = true;
 	vmapping = test_buffer_vmap(test, test_buffer_alloc(test));
 	KUNIT_EXPECT_PTR_NE(test, vmapping->map.vaddr,
@@ -100,7 +100,7 @@ void buffer_test_cpu_access_keeps_vmap_writes(struct kunit *test)
 	test_buffer_expect_marks(test);
 }
 
-/* Not through the core, which warns of a vmap that failed */
+/* Not through the core: the core warns if a vmap fails */
 static int exporter_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	int ret;
@@ -146,7 +146,7 @@ void buffer_test_failed_vmap_leaves_nothing(struct kunit *test)
 
 	heap_test_faults_init(test);
 
-	/* The array of pages and the area */
+	/* The array of pages and the vmalloc area */
 	heap_test_sweep_faults(test, try_vmap, dmabuf, 2);
 }
 
@@ -163,7 +163,6 @@ static int vmap_count_pte(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
-/* How many pages of the kernel's mapping are write-combined */
 static unsigned int vmap_count_writecombined(struct test_vmapping *vmapping)
 {
 	unsigned long addr = (unsigned long)vmapping->map.vaddr;

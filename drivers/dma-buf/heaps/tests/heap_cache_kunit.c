@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of what the exporter of DMA-BUF heaps does about caches
+ * KUnit suite of cache maintenance by the exporter of DMA-BUF heaps
  *
  * Each case is a list of steps with a new buffer, in the language of
- * heap_test_cache.h. After the colon is what the exporter has to do in a step,
- * no more and no less; without a colon that is nothing. Lines written back and
- * dropped are those of the heap's device; "to" and "from" is what the mapping of a
- * device that bounces copies, or what that of another one syncs where the heap's
- * device maintains nothing.
+ * heap_test_cache.h. The text after the colon is what the exporter must do in the
+ * step, no more and no less. Without a colon the exporter must do nothing:
+ *
+ *	write back	write cache lines back, through the heap's device
+ *	drop		invalidate cache lines, through the heap's device
+ *	to, from	sync through the mapping of the named device: it gets copies
+ *			(swiotlb), or the heap's device maintains nothing
  */
 
 #include <linux/array_size.h>
@@ -27,7 +29,7 @@
 
 #define MAX_STEPS	20
 
-/* How a buffer is born */
+/* Properties of the new buffer */
 #define CLEAN		BIT(0)
 #define DIRTY		0
 #define READ_ONLY	BIT(1)
@@ -35,10 +37,10 @@
 #define PIECES		BIT(3)
 #define COHERENT_HEAP	BIT(4)
 
-/* 16 pages, borders of chunks at 4, 5, 13 and 14 */
+/* 16 pages. New chunks begin at pages 4, 5, 13 and 14 */
 static const u8 few_orders[] = { 2, 0, 3, 0, 1 };
 
-/* 129 pages, of which no bouncing device can map the first 128 at once */
+/* 129 pages. A device that gets copies (swiotlb) cannot map the first 128 at once */
 static const u8 large_orders[] = { 7, 0 };
 
 struct cache_case {
@@ -47,7 +49,7 @@ struct cache_case {
 	const char *steps[MAX_STEPS + 1];
 };
 
-/* Lines that may be dirty are written back when a device is about to look */
+/* Lines that may be dirty are written back before a noncoherent device accesses them */
 static const struct cache_case dirty_cases[] = {
 	{ "nobody wrote, devices look", CLEAN, {
 		"map n r", "unmap n",
@@ -101,7 +103,7 @@ static const struct cache_case dirty_cases[] = {
 		"map n r: write back all", "unmap n",
 		"map n r",
 	} },
-	/* mprotect() can make it writable */
+	/* mprotect() can make the mapping writable */
 	{ "user space reads, and could write", CLEAN, {
 		"mmap r",
 		"map n r: write back all", "unmap n",
@@ -175,7 +177,7 @@ static const struct cache_case dirty_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(dirty, dirty_cases, desc);
 
-/* Lines that may be stale are dropped when the CPU is about to look */
+/* Lines that may be stale are invalidated before the CPU accesses them */
 static const struct cache_case stale_cases[] = {
 	{ "a device wrote, the CPU reads", CLEAN, {
 		"map n w", "unmap n",
@@ -272,7 +274,7 @@ static const struct cache_case stale_cases[] = {
 		"begin r: drop all", "end r",
 		"begin r", "end r",
 	} },
-	/* Memory is what the devices see, whatever the CPU will */
+	/* The device's data wins over writes of user space outside of an access */
 	{ "dirty and stale", DIRTY, {
 		"mmap rw",
 		"map n w: write back all", "unmap n",
@@ -283,7 +285,7 @@ static const struct cache_case stale_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(stale, stale_cases, desc);
 
-/* A part costs what it is, and changes nothing for all the rest */
+/* An access to a part maintains that part only. The rest keeps its state */
 static const struct cache_case partial_cases[] = {
 	{ "read in a chunk and across borders", CLEAN, {
 		"map n w",
@@ -308,7 +310,7 @@ static const struct cache_case partial_cases[] = {
 		"begin rw 1+3..9+7: drop 1+3..9+7",
 		"end rw 1+3..9+7: write back 1+3..9+7",
 	} },
-	/* A line can be longer than what is written back of it */
+	/* A line can be longer than the part of it that the step writes back */
 	{ "read in the lines of one who writes", CLEAN, {
 		"map n w",
 		"begin w 2..3: drop 2..3",
@@ -363,7 +365,7 @@ static const struct cache_case partial_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(partial, partial_cases, desc);
 
-/* Some devices see the caches and some do not: nobody tells when they look */
+/* Coherent and noncoherent devices share a buffer, and access it without events */
 static const struct cache_case mixed_cases[] = {
 	{ "from memory to caches", CLEAN, {
 		"map n w", "unmap n",
@@ -417,7 +419,7 @@ static const struct cache_case mixed_cases[] = {
 		"map n2 r: write back all",
 		"end w: write back all",
 	} },
-	/* Its lines are dirty, and others in memory newer than the caches */
+	/* The coherent device's lines are dirty, other lines are stale */
 	{ "both write, the CPU reads", CLEAN, {
 		"map n w", "map c w: drop all",
 		"begin r: write back all, drop all", "end r",
@@ -436,7 +438,7 @@ static const struct cache_case mixed_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(mixed, mixed_cases, desc);
 
-/* Devices that work on a copy */
+/* Devices that get copies (swiotlb) */
 static const struct cache_case bounce_cases[] = {
 	{ "reads", DIRTY, {
 		"map b r: to b all", "unmap b",
@@ -459,7 +461,7 @@ static const struct cache_case bounce_cases[] = {
 		"unmap b: from b all",
 		"begin rw", "end rw",
 	} },
-	/* Some programs never end what they begin: that must not hide the copy */
+	/* Some programs never end an access. That must not hide the device's copy */
 	{ "a write that never ends", CLEAN, {
 		"map b rw: to b all",
 		"begin w 3..6: from b 3..6",
@@ -490,7 +492,7 @@ static const struct cache_case bounce_cases[] = {
 		"end w 32..129: to b 32..129",
 		"unmap b: from b all",
 	} },
-	/* Not everybody who has a kernel mapping begins an access */
+	/* Some drivers use a kernel mapping and begin no access */
 	{ "the kernel reads and writes", CLEAN, {
 		"map b rw: to b all",
 		"vmap: from b all", "vunmap: to b all",
@@ -520,7 +522,7 @@ static const struct cache_case bounce_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(bounce, bounce_cases, desc);
 
-/* The heap's device maintains nothing: it is up to each mapping */
+/* The heap's device is coherent and maintains nothing: each device's mapping syncs */
 static const struct cache_case own_cases[] = {
 	{ "reads", DIRTY | COHERENT_HEAP, {
 		"map n r: to n all", "unmap n",
@@ -571,7 +573,6 @@ static int cache_test_init(struct kunit *test)
 	return 0;
 }
 
-/* What the step's text says after the colon */
 static const char *expectation(const char *text)
 {
 	const char *colon = strchr(text, ':');
@@ -579,7 +580,7 @@ static const char *expectation(const char *text)
 	return colon ? colon + 2 : "";
 }
 
-/* Skip the test on a machine that has no such devices */
+/* Skip the test if the machine lacks a device of the case */
 static void need_devices(struct kunit *test, const struct cache_case *c)
 {
 	struct heap_cache *cache = test->priv;
@@ -639,7 +640,7 @@ static void cache_test(struct kunit *test)
 	heap_cache_free(cache);
 }
 
-/* What a bouncing device cannot map at once it gets in pieces */
+/* A device that gets copies (swiotlb) maps a large chunk in pieces */
 static void cache_test_large_chunk_is_bounced_in_pieces(struct kunit *test)
 {
 	struct heap_cache *cache = test->priv;
@@ -665,7 +666,7 @@ static void cache_test_large_chunk_is_bounced_in_pieces(struct kunit *test)
 		sum += sg_dma_len(sg);
 	}
 	KUNIT_EXPECT_EQ(test, sum, cache->dmabuf->size);
-	/* In no more than it takes */
+	/* No more pieces than necessary */
 	KUNIT_EXPECT_EQ(test, user->sgt->orig_nents,
 			DIV_ROUND_UP(PAGE_SIZE << large_orders[0],
 				     max & PAGE_MASK) + 1);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of what the CMA heaps need of an area: to be told of a shortage
+ * KUnit suite of the shortage notifier of CMA areas, which the CMA heaps need
  *
- * The default area is filled, so that nothing is left of it but what the tests
- * give back.
+ * A test fills the default area, so that allocations find only the room that the test
+ * gives back.
  */
 
 #include <linux/cma.h>
@@ -21,14 +21,14 @@
 
 #include "heap_test_helpers.h"
 
-/* The area is filled with chunks of that many pages, then with smaller ones */
+/* A test fills the area with chunks of this many pages, then with smaller ones */
 #define CHUNK	PHYS_PFN(SZ_1M)
 
 /**
  * struct cma_chunk - pages of the area
- * @in_test: entry in the list of all of them
- * @page: the first one
- * @count: how many
+ * @in_test: entry in &cma_test.chunks
+ * @page: the first page
+ * @count: number of pages
  */
 struct cma_chunk {
 	struct list_head in_test;
@@ -37,16 +37,16 @@ struct cma_chunk {
 };
 
 /**
- * struct cma_test - what every test starts with
+ * struct cma_test - data of a test
  * @test: the test
  * @cma: the area
- * @nb: called when it has no room
- * @chunks: what the test has of it, large ones first
- * @calls: how often @nb was called for room
- * @ends: how often it was told that the search is over
- * @strangers: how often for another area
- * @release: the chunk that goes when it is called, or NULL
- * @again: one goes every time
+ * @nb: the notifier, called when the area has no room
+ * @chunks: chunks of the area that the test has, large ones first
+ * @calls: how often @nb was called at the beginning of a shortage
+ * @ends: how often @nb was called at the end of a shortage
+ * @strangers: how often @nb was called for another area
+ * @release: the chunk that @nb releases in its next call, or NULL
+ * @again: @nb releases a chunk in every call
  */
 struct cma_test {
 	struct kunit *test;
@@ -125,7 +125,7 @@ static int cma_test_shortage(struct notifier_block *nb, unsigned long action,
 	}
 
 	ctx->calls++;
-	/* The search goes on in between */
+	/* The last shortage has ended before this one begins */
 	KUNIT_EXPECT_EQ(ctx->test, ctx->calls, ctx->ends + 1);
 	if (ctx->again)
 		ctx->release = cma_test_first(ctx);
@@ -182,7 +182,7 @@ static void cma_test_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->ends, ctx->calls);
 }
 
-/* As long as there is room nobody is bothered */
+/* An allocation that finds room does not call the notifier */
 static void cma_test_room_calls_nobody(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -193,7 +193,7 @@ static void cma_test_room_calls_nobody(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
 }
 
-/* Nor if nobody can help */
+/* No release can make room for more than the area */
 static void cma_test_larger_than_area_calls_nobody(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -203,7 +203,7 @@ static void cma_test_larger_than_area_calls_nobody(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
 }
 
-/* The area is full, and nobody has anything of it: each is asked once */
+/* The area is full, and the notifier releases nothing: each allocation calls it once */
 static void cma_test_full_area_calls_once(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -216,7 +216,7 @@ static void cma_test_full_area_calls_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
 }
 
-/* Who releases something makes the allocation succeed */
+/* The allocation gets the chunk that the notifier releases */
 static void cma_test_released_chunk_is_allocated(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -235,7 +235,7 @@ static void cma_test_released_chunk_is_allocated(struct kunit *test)
 						  in_test)->page, page);
 }
 
-/* If that was not enough, nobody is asked again and again */
+/* The notifier releases too little: the allocation fails after one call */
 static void cma_test_too_little_released_fails(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -252,7 +252,7 @@ static void cma_test_too_little_released_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
 }
 
-/* Also if there is always a little more */
+/* The allocation calls the notifier once, even if each call would release a chunk */
 static void cma_test_search_ends_after_one_call(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -264,7 +264,7 @@ static void cma_test_search_ends_after_one_call(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
 }
 
-/* Room that is not in one piece is none */
+/* The allocation needs contiguous room, and two gaps are not contiguous */
 static void cma_test_gaps_are_no_room(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -276,7 +276,7 @@ static void cma_test_gaps_are_no_room(struct kunit *test)
 	count = chunk->count;
 	second = list_next_entry(chunk, in_test);
 	third = list_next_entry(second, in_test);
-	/* Side by side, or the test would be none */
+	/* The test needs three chunks side by side */
 	KUNIT_ASSERT_EQ(test, page_to_pfn(second->page),
 			page_to_pfn(chunk->page) + count);
 	KUNIT_ASSERT_EQ(test, page_to_pfn(third->page),
@@ -288,7 +288,7 @@ static void cma_test_gaps_are_no_room(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 2 * count));
 	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
 
-	/* With the chunk between the two gaps, they are one */
+	/* The chunk between the two gaps joins them */
 	ctx->release = second;
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, 3 * count));
 	KUNIT_EXPECT_EQ(test, ctx->calls, 2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of the exporter of DMA-BUF heaps: fences come before the CPU
+ * KUnit suite of the exporter of DMA-BUF heaps: CPU accesses wait for fences
  */
 
 #include <linux/array_size.h>
@@ -33,14 +33,14 @@ static const u8 one_page[] = { 0 };
 #define NEW_BYTE	0x77
 
 /**
- * struct fence_test - a buffer, and transfers that end when somebody waits
+ * struct fence_test - a buffer, and a fence that signals when a task waits for it
  * @cache: the buffer and its devices
- * @lock: of the fence
- * @fence: ends when it is waited for, if @ends
+ * @lock: lock of @fence
+ * @fence: signals when a task waits for it, if @ends is set
  * @ends: see @fence
- * @waited: somebody has waited for @fence
- * @events: what had been done about caches by then
- * @copy: the byte that the device writes just before the fence ends, or NULL
+ * @waited: a task has waited for @fence
+ * @events: number of cache events before that wait
+ * @copy: byte that the device writes just before @fence signals, or NULL
  * @late: add @fence when the exporter is done, see fence_probe_sync()
  */
 struct fence_test {
@@ -59,7 +59,7 @@ static const char *fence_test_name(struct dma_fence *fence)
 	return "kunit";
 }
 
-/* False is for a fence that has been signalled */
+/* Returns false if the fence has signalled */
 static bool fence_test_enable_signaling(struct dma_fence *fence)
 {
 	struct fence_test *ctx = container_of(fence, struct fence_test, fence);
@@ -72,7 +72,7 @@ static bool fence_test_enable_signaling(struct dma_fence *fence)
 	return !ctx->ends;
 }
 
-/* It is a part of the test */
+/* The fence is a part of struct fence_test: nothing to free */
 static void fence_test_release(struct dma_fence *fence)
 {
 }
@@ -139,7 +139,7 @@ static u8 *byte_of_buffer(struct fence_test *ctx)
 	return page_address(sg_page(ctx->cache->source.backing->sgt.sgl));
 }
 
-/* Where the device works, which is mapped */
+/* The first byte of the copy that the device has mapped */
 static u8 *byte_of_copy(struct fence_test *ctx)
 {
 	struct heap_cache_user *user = &ctx->cache->users[HEAP_CACHE_BOUNCING];
@@ -148,7 +148,7 @@ static u8 *byte_of_copy(struct fence_test *ctx)
 					sg_dma_address(user->sgt->sgl)));
 }
 
-/* Accesses, and those of them that must wait for devices that only read */
+/* Accesses. An access that writes must wait for devices that only read, too */
 static const struct access_case {
 	const char *desc;
 	bool writes;
@@ -215,7 +215,7 @@ static void send_signal(void)
 	send_sig(SIGUSR1, current, 1);
 }
 
-/* The next access still has all of the work to do */
+/* An interrupted access leaves all work to the next access */
 static void interrupted_wait_changes_nothing(struct kunit *test)
 {
 	const struct access_case *access = test->param_value;
@@ -233,7 +233,7 @@ static void interrupted_wait_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, buffer->dirty);
 }
 
-/* Comes when the exporter has begun the access, and before the core waits, too */
+/* The exporter has begun the access. The core has not waited yet */
 static void fence_probe_sync(void *data, unsigned long ino, bool begin,
 			     enum dma_data_direction dir, u64 offset, u64 len,
 			     u64 maintained)
@@ -247,7 +247,7 @@ static void fence_probe_sync(void *data, unsigned long ino, bool begin,
 	ctx->late = false;
 	if (!dma_resv_trylock(resv))
 		return;
-	/* It takes the place of one that is done: there is no room for another */
+	/* The fence replaces a signalled one: no other slot is reserved */
 	dma_resv_add_fence(resv, &ctx->fence, DMA_RESV_USAGE_WRITE);
 	dma_resv_unlock(resv);
 }

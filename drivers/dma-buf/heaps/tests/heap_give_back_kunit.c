@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: its source wants back all it has
+ * KUnit tests of the pool of DMA-BUF heaps: shortage of its source
  *
- * As the CMA heap does when its area has no more.
+ * The source wants back all memory of the pool, as the CMA heap does when its area is
+ * full.
  */
 
 #include <linux/array_size.h>
@@ -20,11 +21,11 @@
 #include "heap_test_source.h"
 
 /**
- * struct taker - somebody who wants all that is in the pool
+ * struct taker - a task that wants all memory of the pool
  * @ctx: the test
- * @task: who that is
- * @began: when
- * @ended: when it was done
+ * @task: the thread
+ * @began: when the shortage began
+ * @ended: when the pool had given back its memory, or the wait was over
  * @freed: how many backings the source had got by then
  */
 struct taker {
@@ -69,9 +70,9 @@ static bool taker_waits(struct taker *taker)
 }
 
 /*
- * Somebody is at something that has been in the pool, and waits at a gate. Open it
- * as soon as the taker waits for that. Returns whether the taker was done when the
- * source had @freed more backings. If not, it must have waited as long as it may.
+ * The scrubber or a task has a backing of the pool, and is held at a gate. Start a taker,
+ * and open the gate as soon as the taker waits. Returns whether the source had got
+ * @freed more backings when the taker went on. If not, the taker must have timed out.
  */
 static bool give_back_waits(struct pool_test *ctx, unsigned int freed)
 {
@@ -101,14 +102,14 @@ static void give_back_of_empty_pool_changes_nothing(struct kunit *test)
 	dma_heap_pool_begin_shortage(ctx->pool);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 	dma_heap_pool_end_shortage(ctx->pool);
-	/* A task that began before there was a pool does that */
+	/* An allocation that began before the pool existed does this */
 	dma_heap_pool_end_shortage(ctx->pool);
 
 	pool_put_clean(ctx, backing);
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
 }
 
-/* One backing is clean, one dirty, and the scrubber has one */
+/* One backing is zeroed, one is dirty, and the scrubber has one */
 static bool give_back_with_held_scrubber(struct pool_test *ctx)
 {
 	struct mock_backing *clean = pool_get(ctx, 4);
@@ -132,7 +133,7 @@ static bool give_back_with_held_scrubber(struct pool_test *ctx)
 	return all;
 }
 
-/* Another task has taken the backing out to give it back */
+/* Another task drains the pool, and the source does not have the backing yet */
 static bool give_back_with_held_drain(struct pool_test *ctx)
 {
 	struct pool_task *task;
@@ -148,7 +149,7 @@ static bool give_back_with_held_drain(struct pool_test *ctx)
 	return all;
 }
 
-/* A task scrubs what it frees, because more than half of the cap is dirty */
+/* More than half of the cap is dirty, so a task scrubs in free */
 static bool give_back_with_held_payer(struct pool_test *ctx)
 {
 	struct mock_backing *backing = pool_get_for_task(ctx, 4);
@@ -170,9 +171,9 @@ static bool give_back_with_held_payer(struct pool_test *ctx)
 }
 
 /**
- * struct give_back_case - where memory is when somebody wants it
- * @desc: its name
- * @run: have it wanted there; returns whether all of it came
+ * struct give_back_case - a task has a backing when the shortage begins
+ * @desc: which task
+ * @run: begins the shortage; returns whether the source got all backings in time
  */
 struct give_back_case {
 	const char *desc;
@@ -187,7 +188,7 @@ static const struct give_back_case give_back_params[] = {
 
 KUNIT_ARRAY_PARAM_DESC(give_back, give_back_params, desc);
 
-/* Others have some of the pages, and get on in time */
+/* Another task has some of the pages, and gives them back in time */
 static void give_back_waits_for_all_pages(struct kunit *test)
 {
 	const struct give_back_case *param = test->param_value;
@@ -206,7 +207,7 @@ static void give_back_waits_for_all_pages(struct kunit *test)
 	pool_expect_keeps(ctx);
 }
 
-/* A scrubber that does not get on is waited for, but not for ever */
+/* The taker waits for a held scrubber, but not for ever */
 static void give_back_gives_up_on_held_scrubber(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -224,13 +225,13 @@ static void give_back_gives_up_on_held_scrubber(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taker->freed, 1);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
 
-	/* Nobody wants the memory any more */
+	/* The shortage is over */
 	pool_release_scrubber(ctx);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
 	pool_expect_keeps(ctx);
 }
 
-/* One backing is on its way to the source when somebody frees another one */
+/* One backing is in transit to the source when a task frees another one */
 static void give_back_evicts_what_is_freed_meanwhile(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -257,7 +258,7 @@ static void give_back_evicts_what_is_freed_meanwhile(struct kunit *test)
 	pool_expect_keeps(ctx);
 }
 
-/* Two tasks want the memory: the pool keeps nothing until both have looked for it */
+/* Two shortages begin: the pool keeps nothing until both have ended */
 static void give_back_lasts_until_shortage_ends(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -280,7 +281,7 @@ static void give_back_lasts_until_shortage_ends(struct kunit *test)
 	pool_expect_keeps(ctx);
 }
 
-/* All three wait for the same scrubber, which does not get on */
+/* All three tasks wait for the same scrubber, which is held */
 static void give_back_to_three_tasks_frees_all_once(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

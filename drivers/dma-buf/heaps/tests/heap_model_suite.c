@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite that holds the exporter of DMA-BUF heaps against a model of caches
+ * KUnit suite that compares the exporter of DMA-BUF heaps with a model of caches
  *
- * Each sequence of random steps has a seed, and the first one of a run is drawn anew:
- * no two runs try the same. The parameter "seed" repeats a run, and with the seed of
- * a sequence that failed that sequence is the first one.
+ * Each sequence of random steps has a seed. Each run draws a new seed for its first
+ * sequence, so no two runs try the same. The parameter "seed" repeats a run. With the
+ * seed of a failed sequence, a run begins with that sequence.
  */
 
 #include <linux/array_size.h>
@@ -23,7 +23,7 @@
 #include "heap_test_helpers.h"
 #include "heap_test_model.h"
 
-/* A kernel that watches itself needs more than twenty times as long for each */
+/* A sequence takes more than twenty times as long on a kernel with slow debugging */
 #define SEQUENCES	(HEAP_TEST_IS_SLOW ? 800 : 25000)
 
 static uint count = SEQUENCES;
@@ -125,7 +125,7 @@ static bool random_user_step(struct model *m, struct heap_cache_step *step)
 	if (!model_user_mapped(m, user))
 		return true;
 
-	/* Once more, if it fits */
+	/* A second mapping takes the direction of the first one, so it fits */
 	step->dir = m->dir[user];
 	return m->cache->users[user].mapped < 2 && !random_below(m, 4);
 }
@@ -195,7 +195,7 @@ static void random_step(struct model *m, struct heap_cache_step *step)
 	} while (!found);
 }
 
-/* Keep the model's list of accesses as it is before and after a step */
+/* Update the model's list of accesses before the step is done */
 static void track_access(struct model *m, const struct heap_cache_step *step)
 {
 	unsigned int i;
@@ -224,7 +224,7 @@ static void model_init(struct model *m, struct heap_cache *cache, u64 from)
 		m->cache_dirty = ALL_LINES;
 		m->memory_old = ALL_LINES;
 	}
-	/* Zeroes are there for all */
+	/* The CPU may see the zeroes of a new buffer */
 	m->seen[CPU] = ALL_LINES;
 }
 
@@ -241,7 +241,7 @@ static int model_finish(struct model *m)
 			return ret;
 	}
 
-	/* All of it for all devices and for the CPU */
+	/* Unmap mapped devices, map all others. Then the CPU reads all of the buffer */
 	for (i = 0; i < ARRAY_SIZE(model_users) && !m->error; i++) {
 		step = (struct heap_cache_step) { .user = model_users[i] };
 		step.op = model_user_mapped(m, step.user) ? HEAP_CACHE_UNMAP :
@@ -336,7 +336,7 @@ static void model_test_nobody_sees_old_lines(struct kunit *test)
 	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m);
 
-	/* 0 would be drawn anew by who repeats it */
+	/* Not 0: the parameter "seed" with 0 draws a new seed */
 	first = seed ?: get_random_u64() ?: 1;
 	kunit_info(test, "%u sequences, " REPEAT, count, first);
 

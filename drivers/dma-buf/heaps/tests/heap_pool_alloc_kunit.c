@@ -29,7 +29,7 @@ static void reuse_desc(const unsigned int *pages, char *desc)
 
 KUNIT_ARRAY_PARAM(reuse, reuse_cases, reuse_desc);
 
-/* The scrubber makes a backing clean between two buffers of its size */
+/* The scrubber zeroes the backing between two buffers of its size */
 static void pool_hit_returns_freed_backing_clean(struct kunit *test)
 {
 	unsigned int pages = *(const unsigned int *)test->param_value;
@@ -56,7 +56,7 @@ static void pool_hit_returns_freed_backing_clean(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 }
 
-/* More than the pool has hash buckets */
+/* The pool has fewer hash buckets */
 #define MANY_SIZES	100
 
 /* An allocation takes no larger backing, and no smaller one */
@@ -124,7 +124,7 @@ static void pool_dirty_hit_is_scrubbed_by_allocator(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 16);
 }
 
-/* The dirty backing was freed last, the clean one is taken all the same */
+/* The allocation takes the zeroed backing, although the dirty one was freed last */
 static void pool_clean_is_taken_before_dirty(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -143,7 +143,7 @@ static void pool_clean_is_taken_before_dirty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, paid_pages), 4);
 }
 
-/* The allocation goes to the source instead, and does not wait */
+/* The allocation goes to the source, and does not wait for the scrubber */
 static void pool_alloc_passes_over_backing_being_scrubbed(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -160,7 +160,7 @@ static void pool_alloc_passes_over_backing_being_scrubbed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), 2);
 }
 
-/* The backing stays in the pool as it is, for the next allocation */
+/* The dirty backing stays in the pool for the next allocation */
 static void pool_killed_allocator_scrubs_nothing(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -182,7 +182,7 @@ static void pool_killed_allocator_scrubs_nothing(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), backing);
 }
 
-/* The pool hands on any error, and does not try again */
+/* The pool returns the error of the source, and does not try again */
 static void pool_alloc_returns_error_of_source(struct kunit *test)
 {
 	static const int errors[] = { -ENOMEM, -EINTR, -EREMOTEIO };
@@ -197,18 +197,18 @@ static void pool_alloc_returns_error_of_source(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, STAT(ctx, misses), i + 2);
 	}
 
-	/* A hit needs no source */
+	/* A hit does not need the source */
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
 	ctx->mock.ret = 0;
 	pool_get(ctx, 8);
 }
 
 /**
- * struct clean_case - who has something to do with the CPU's caches
- * @desc: who
- * @uncached: the source is
- * @noncoherent: a device that uses the buffer is
- * @written_back: whether there is nothing of the next buffer in a cache
+ * struct clean_case - must scrubbing write back the CPU's caches?
+ * @desc: what needs the backing written back
+ * @uncached: the source is uncached
+ * @noncoherent: a noncoherent device uses the buffer
+ * @written_back: the backing is written back when the next buffer gets it
  */
 struct clean_case {
 	const char *desc;
@@ -226,7 +226,7 @@ static const struct clean_case clean_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(clean, clean_cases, desc);
 
-/* The scrubber cleans lines only if asked to, and the backing tells the next buffer */
+/* Scrubbing writes back only if needed. The backing records it for the next buffer */
 static void pool_cleans_caches_only_if_needed(struct kunit *test)
 {
 	const struct clean_case *param = test->param_value;
@@ -241,12 +241,12 @@ static void pool_cleans_caches_only_if_needed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, backing->base.written_back, param->uncached);
 	backing->base.noncoherent = param->noncoherent;
 
-	/* By the scrubber */
+	/* The scrubber zeroes the backing */
 	pool_put_clean(ctx, backing);
 	KUNIT_ASSERT_PTR_EQ(test, pool_get(ctx, 8), backing);
 	KUNIT_EXPECT_EQ(test, backing->base.written_back, param->written_back);
 
-	/* By an allocating task; the device is expected to use the backing again */
+	/* The allocating task zeroes it. The device may use the backing again */
 	pool_hold_scrubber(ctx);
 	pool_put(ctx, backing);
 	KUNIT_ASSERT_PTR_EQ(test, pool_get(ctx, 8), backing);

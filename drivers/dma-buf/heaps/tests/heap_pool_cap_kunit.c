@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: how much it may hold
+ * KUnit tests of the pool of DMA-BUF heaps: the cap
  */
 
 #include <linux/array_size.h>
@@ -15,7 +15,7 @@
 
 KUNIT_ARRAY_PARAM_DESC(state, state_cases, desc);
 
-/* The pool is full, somebody frees: the backing goes that was unused for longest */
+/* A task frees into a full pool: the pool evicts the backings unused for longest */
 static void pool_full_evicts_oldest_first(struct kunit *test)
 {
 	const struct state_case *state = test->param_value;
@@ -33,7 +33,7 @@ static void pool_full_evicts_oldest_first(struct kunit *test)
 	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(pool_pages(ctx)));
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 
-	/* Two old backings are smaller than the new one */
+	/* Two old backings together are smaller than the new one */
 	pool_put(ctx, newest);
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_EQ_MSG(test, when_gone(backings[i]), i + 1,
@@ -42,7 +42,7 @@ static void pool_full_evicts_oldest_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 8 + 9 + 10);
 }
 
-/* Even if the clean backing is the younger one */
+/* The pool evicts the zeroed backing, although the dirty one is older */
 static void pool_full_evicts_clean_before_dirty(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -52,7 +52,7 @@ static void pool_full_evicts_clean_before_dirty(struct kunit *test)
 
 	pool_hold_scrubber(ctx);
 	pool_put(ctx, dirty);
-	/* This task scrubs what it frees, because more than half of the cap is dirty */
+	/* More than half of the cap is dirty, so this task scrubs in free */
 	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(32));
 	pool_put(ctx, clean);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), 8);
@@ -70,11 +70,11 @@ static void pool_full_evicts_clean_before_dirty(struct kunit *test)
 }
 
 /**
- * struct cap_case - a buffer freed into a pool that is not empty
- * @desc: what is special
+ * struct cap_case - a task frees a buffer into a pool that is not empty
+ * @desc: name of the case
  * @pages: size of the buffer
- * @kept: whether it stays in the pool
- * @others: how many of the four that were there, 8 pages each, stay
+ * @kept: the pool keeps the backing of the buffer
+ * @others: how many of the four older backings, 8 pages each, the pool keeps
  */
 struct cap_case {
 	const char *desc;
@@ -122,7 +122,7 @@ static void pool_holds_no_more_than_cap(struct kunit *test)
 	expect_reclaimable(ctx, pool_pages(ctx));
 }
 
-/* The scrubber gives its backing to the source when it is done */
+/* The scrubber gives its backing back to the source when it is done */
 static void pool_cap_counts_backing_being_scrubbed(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -139,7 +139,7 @@ static void pool_cap_counts_backing_being_scrubbed(struct kunit *test)
 	pool_wait_pages(ctx, 0);
 }
 
-/* Backings that are too many go when the cap changes, not with the next free */
+/* The pool evicts when the cap changes, not with the next free */
 static void pool_lower_cap_evicts_at_once(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: backings that are unused for long
+ * KUnit tests of the pool of DMA-BUF heaps: ageing of unused backings
  */
 
 #include <linux/array_size.h>
@@ -21,7 +21,7 @@
 
 #define DECAY_MS	300
 
-/* The decay shrinks while the backings are in the pool */
+/* The test lowers the decay while the backings are in the pool */
 static void pool_decay_takes_oldest_first_and_not_early(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -34,7 +34,7 @@ static void pool_decay_takes_oldest_first_and_not_early(struct kunit *test)
 	pool_put_many(ctx, backings, ARRAY_SIZE(backings), false);
 	pool_wait_scrubbed(ctx);
 
-	/* The scrubber sleeps until the default decay is over */
+	/* The ageing worker would run only after the default decay */
 	dma_heap_pool_set_decay(ctx->pool, DECAY_MS);
 	pool_wait_pages(ctx, 0);
 	KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, before +
@@ -46,17 +46,17 @@ static void pool_decay_takes_oldest_first_and_not_early(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(backings); i++)
 		KUNIT_EXPECT_EQ(test, when_gone(backings[i]), i + 1);
 
-	/* The scrubber sleeps with an empty pool, then something comes */
+	/* A backing in the empty pool arms the ageing worker again */
 	pool_put(ctx, pool_get(ctx, 4));
 	pool_wait_pages(ctx, 0);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), 2 * 4 + 5 + 6);
 }
 
 /**
- * struct debtor - a task that scrubs what it allocates, and what it frees then
+ * struct debtor - a task that scrubs in an allocation, and then in free
  * @ctx: the test
- * @got: what it was given
- * @decayed: pages that had decayed before the task was given anything
+ * @got: the backing that the task allocated
+ * @decayed: decayed_pages of the pool before the allocation returned
  */
 struct debtor {
 	struct pool_test *ctx;
@@ -76,9 +76,8 @@ static void pool_debtor_task(void *data)
 }
 
 /*
- * One free of a backing into an empty pool by a task that is in debt, while the
- * scrubber sleeps and has no reason to wake up. Returns whether the task was in
- * time to have to scrub.
+ * A throttled task frees a backing into an empty pool. Meanwhile the scrubber sleeps
+ * and has nothing to scrub. Returns false if the free came too late to be throttled.
  */
 static bool pool_free_in_debt(struct pool_test *ctx, struct debtor *debtor)
 {
@@ -87,14 +86,14 @@ static bool pool_free_in_debt(struct pool_test *ctx, struct debtor *debtor)
 	unsigned long paid, hit;
 	struct pool_task *task;
 
-	/* The task scrubs what it allocates, until the gate opens */
+	/* The task has to scrub in the allocation, and waits at the gate */
 	pool_hold_scrubber(ctx);
 	backing_put(backing);
 	WRITE_ONCE(ctx->mock.hold_payer, true);
 	task = pool_task_start(ctx, pool_debtor_task, debtor);
 	POOL_WAIT_FOR(test, READ_ONCE(ctx->mock.payer_held));
 
-	/* Meanwhile the scrubber gets done and has nothing left */
+	/* Meanwhile the scrubber finishes and has nothing left */
 	mock_open_scrubber_gate(&ctx->mock);
 	POOL_WAIT_FOR(test, !STAT(ctx, dirty_pages));
 	dma_heap_pool_drain(ctx->pool);
@@ -111,14 +110,14 @@ static bool pool_free_in_debt(struct pool_test *ctx, struct debtor *debtor)
 	if (paid == 2 * DEBT_PAGES)
 		return true;
 
-	/* The task scrubbed only what it got: then its free came too late */
+	/* The task scrubbed only in the allocation: its free must have come too late */
 	KUNIT_EXPECT_EQ(test, paid, DEBT_PAGES);
 	KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, hit + DEBT));
 
 	return false;
 }
 
-/* The scrubber sleeps with an empty pool, and has nothing to scrub either */
+/* A throttled task zeroes the backing, and the scrubber sleeps: ageing evicts it */
 static void pool_decay_takes_what_free_scrubbed(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -140,8 +139,9 @@ static void pool_decay_takes_what_free_scrubbed(struct kunit *test)
 }
 
 /*
- * Two backings are an hour old, then one of them is used: that is new again. The
- * scrubber is held with it. No younger one is in front of it, where the decay stops.
+ * Both backings look an hour old. Freeing one of them makes it new again, and the
+ * scrubber is held with it. Ageing stops at the first young backing, so it must find the
+ * unused one first.
  */
 static void pool_decay_begins_anew_with_each_use(struct kunit *test)
 {
@@ -166,7 +166,7 @@ static void pool_decay_begins_anew_with_each_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), 8);
 }
 
-/* The worker has reckoned with the old time, and gives a backing back meanwhile */
+/* The worker has used the old decay, and gives a backing back while the decay changes */
 static void pool_change_of_decay_is_never_lost(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

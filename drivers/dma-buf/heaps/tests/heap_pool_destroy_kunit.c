@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: its end
+ * KUnit tests of the pool of DMA-BUF heaps: destroying it
  */
 
 #include <linux/array_size.h>
@@ -16,7 +16,7 @@
 
 KUNIT_ARRAY_PARAM_DESC(state, state_cases, desc);
 
-/* The end of a pool leaves nothing behind */
+/* Destroying a pool gives all its backings back */
 static void pool_destroy_frees_all(struct kunit *test)
 {
 	const struct state_case *state = test->param_value;
@@ -35,7 +35,7 @@ static void pool_destroy_frees_all(struct kunit *test)
 	expect_reclaimable(ctx, 0);
 }
 
-/* The scrubber is at work until it is told to stop; what it has goes as well */
+/* The scrubber works until the pool stops it. The pool gives back its backing, too */
 static void pool_destroy_waits_for_scrubber(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -50,7 +50,7 @@ static void pool_destroy_waits_for_scrubber(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
 }
 
-/* Prefilled backings may not even be scrubbed yet */
+/* The scrubber may not have scrubbed all prefilled backings yet */
 static void pool_destroy_frees_prefilled(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

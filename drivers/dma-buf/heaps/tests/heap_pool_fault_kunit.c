@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: its own allocations fail
+ * KUnit tests of the pool of DMA-BUF heaps: slab allocations fail
  */
 
 #include <linux/err.h>
@@ -15,7 +15,7 @@
 #include "heap_test_pool.h"
 #include "heap_test_source.h"
 
-/* The first, second... slab allocation fails while a task allocates and frees */
+/* Each slab allocation fails in turn while a task allocates and frees */
 static void pool_alloc_and_free_survive_failed_allocations(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -27,7 +27,7 @@ static void pool_alloc_and_free_survive_failed_allocations(struct kunit *test)
 
 	heap_test_faults_init(test);
 
-	/* Each round has a size of its own, which the pool does not know yet */
+	/* Each round uses a size that the pool does not know yet */
 	for (n = 1; n <= HEAP_TEST_MAX_FAULTS; n++) {
 		heap_test_fault_arm(n);
 		base = pool_try_get(ctx, n + 1);
@@ -49,10 +49,10 @@ static void pool_alloc_and_free_survive_failed_allocations(struct kunit *test)
 			break;
 	}
 	KUNIT_EXPECT_LE(test, n, HEAP_TEST_MAX_FAULTS);
-	/* The mock's two, and that of the pool */
+	/* Two allocations of the mock source fail, and one of the pool */
 	KUNIT_EXPECT_GE(test, hurt, 3);
 
-	/* The pool keeps these sizes all the same */
+	/* The pool keeps backings of these sizes all the same */
 	for (n = 2; n < hurt + 2; n++)
 		pool_put_clean(ctx, pool_get(ctx, n));
 	hits = STAT(ctx, hits);
@@ -70,7 +70,7 @@ static void pool_needs_no_memory_for_known_sizes(struct kunit *test)
 
 	heap_test_faults_init(test);
 
-	/* A bin is allocated with the first backing of a size */
+	/* The pool allocates a bin for the first backing of a size */
 	pool_put_clean(ctx, pool_get(ctx, 4));
 	pool_put_clean(ctx, pool_get(ctx, 8));
 	clean = pool_get(ctx, 4);
@@ -121,7 +121,7 @@ static void pool_create_survives_failed_allocations(struct kunit *test)
 {
 	heap_test_faults_init(test);
 
-	/* The pool, the shrinker and the thread at least */
+	/* At least the pool, the shrinker and the thread need memory */
 	heap_test_sweep_faults(test, try_create, NULL, 3);
 }
 
@@ -138,7 +138,7 @@ static bool try_prefill(struct kunit *test, void *data, bool *taken)
 	return ret;
 }
 
-/* Backings that a failed prefill got may stay, so that the next one gets fewer */
+/* A failed prefill may leave backings in the pool, and the next one gets fewer */
 static void pool_prefill_survives_failed_allocations(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

@@ -2,13 +2,13 @@
 /*
  * KUnit suites of the pool of DMA-BUF heaps
  *
- * dma_heap_pool has a pool in front of a source of ordinary memory, and
- * dma_heap_reserved one in front of a source whose memory is nobody else's. A test
- * decides what is dirty, what is clean and what the scrubber has in its hands, see
- * heap_test_source.h. It waits for what must happen as long as it takes.
+ * The suite dma_heap_pool has a pool in front of a source of ordinary memory. The suite
+ * dma_heap_reserved has a pool in front of a reserved source. A test controls which
+ * backings are dirty, which are zeroed and which one the scrubber has, see
+ * heap_test_source.h. A test waits for an event as long as it takes.
  *
- * The cases are in the files that heap_pool_kunit.h lists. They become two suites
- * when the module is loaded, before KUnit looks at it.
+ * The cases are in the files that heap_pool_kunit.h lists. The module joins them to two
+ * suites when it is loaded, before KUnit looks at it.
  */
 
 #include <linux/array_size.h>
@@ -20,7 +20,7 @@
 #include "heap_pool_kunit.h"
 #include "heap_test_pool.h"
 
-/* The last one is empty */
+/* The last case of a suite is empty */
 #define MAX_CASES	80
 
 static struct kunit_case pool_cases[MAX_CASES + 1];
@@ -90,7 +90,7 @@ static int __init pool_kunit_init(void)
 }
 module_init(pool_kunit_init);
 
-/* So that the module can be removed again */
+/* Without an exit function the module could not be removed */
 static void __exit pool_kunit_exit(void)
 {
 }

@@ -24,7 +24,7 @@
 #include "heap_test_pool.h"
 #include "heap_test_source.h"
 
-/* A task on another node gets memory of its node, and leaves the backing alone */
+/* A task on another node gets memory of that node, not the backing in the pool */
 static void pool_hit_needs_own_node(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -42,7 +42,7 @@ static void pool_hit_needs_own_node(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
 }
 
-/* The memory stays where it is, whoever frees it */
+/* The node of the memory decides, not the node of the freeing task */
 static void pool_keeps_backing_for_node_of_its_memory(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -53,7 +53,7 @@ static void pool_keeps_backing_for_node_of_its_memory(struct kunit *test)
 	backing = pool_get(ctx, 4);
 	KUNIT_ASSERT_EQ(test, page_to_nid(sg_page(backing->base.sgt.sgl)), home);
 
-	/* Freed by a task on the other node, which does not get it */
+	/* A task on the other node frees the backing, and does not get it */
 	set_cpus_allowed_ptr(current, cpumask_of_node(nid));
 	pool_put_clean(ctx, backing);
 	KUNIT_EXPECT_PTR_NE(test, pool_get(ctx, 4), backing);
@@ -62,7 +62,7 @@ static void pool_keeps_backing_for_node_of_its_memory(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
 }
 
-/* Some of the memory would be far away from any task that gets the backing */
+/* Some of the memory would be far away from every task */
 static void pool_keeps_no_backing_of_two_nodes(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -120,7 +120,7 @@ static void pool_expect_on_node(struct pool_test *ctx, int nid, long before,
 					       before + pages));
 }
 
-/* The same pool, of a source whose memory is of one node */
+/* Create the pool again, for a source with memory of one node only */
 static void pool_make_one_node(struct pool_test *ctx, int nid)
 {
 	kunit_release_action(ctx->test, pool_destroy, ctx);
@@ -143,7 +143,7 @@ static void pool_of_one_node_serves_all_nodes(struct kunit *test)
 	pool_make_one_node(ctx, home);
 	backing = pool_get(ctx, 4);
 
-	/* Freed by a task on the other node, and allocated there */
+	/* A task on the other node frees the backing, and allocates it again */
 	set_cpus_allowed_ptr(current, cpumask_of_node(nid));
 	pool_put_clean(ctx, backing);
 	pool_expect_on_node(ctx, home, before[0], 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: large chunks are scrubbed piece by piece
+ * KUnit tests of the pool of DMA-BUF heaps: scrubbing large chunks piece by piece
  */
 
 #include <linux/array_size.h>
@@ -24,7 +24,7 @@
 #define MAX_PIECES	8
 
 /**
- * struct piece - a call of scrub
+ * struct piece - one call of scrub
  * @pfn: first page
  * @len: bytes
  */
@@ -34,15 +34,15 @@ struct piece {
 };
 
 /**
- * struct piece_source - a source of backings that nobody looks at
- * @base: what the pool knows
+ * struct piece_source - a source that records calls of scrub
+ * @base: the source as the pool sees it
  * @pfn: first page of the first chunk
- * @freed: how many have come back
- * @pieces: what was scrubbed; nothing is done to the memory
- * @count: how many of these there are
- * @stop_at: the scrubber waits when that many are done
- * @stopped: it does
- * @gate: where
+ * @freed: how many backings the pool gave back
+ * @pieces: the calls of scrub; they do not touch the memory
+ * @count: number of calls of scrub
+ * @stop_at: the scrubber waits in the call of this number, 0 for none
+ * @stopped: the scrubber has come to @stop_at
+ * @gate: where the scrubber waits
  */
 struct piece_source {
 	struct dma_heap_source base;
@@ -55,7 +55,7 @@ struct piece_source {
 	wait_queue_head_t gate;
 };
 
-/* Three pieces and a bit, and a chunk that is less than a piece */
+/* The first chunk is three pieces and a page, the second one less than a piece */
 #define PIECES_FIRST	(3 * PIECE + PAGE_SIZE)
 #define PIECES_SECOND	(3 * PAGE_SIZE)
 #define PIECES_SIZE	(PIECES_FIRST + PIECES_SECOND)
@@ -101,7 +101,7 @@ static int piece_free(struct dma_heap_source *source,
 	return 0;
 }
 
-/* Only the scrubber is here */
+/* Only the scrubber calls this */
 static int piece_scrub(struct dma_heap_source *source, struct page *page,
 		       size_t len, bool write_back)
 {
@@ -149,10 +149,10 @@ static void piece_expect(struct kunit *test, struct piece_source *pieces,
 
 /**
  * struct piece_case - what happens while the second piece is scrubbed
- * @desc: its name
- * @reserved: the source is
- * @unwanted: the pool is to keep nothing any more
- * @stopped: the rest is not scrubbed
+ * @desc: name of the case
+ * @reserved: the source is reserved
+ * @unwanted: the cap becomes 0, so the pool may keep nothing
+ * @stopped: the scrubber does not scrub the rest
  */
 struct piece_case {
 	const char *desc;
@@ -203,7 +203,7 @@ static void piece_run(struct kunit *test, struct piece_source *pieces,
 	KUNIT_EXPECT_EQ(test, stats.leaked_pages, 0);
 }
 
-/* Only the struct of a chunk's first page is used, so any valid pfn will do */
+/* The test reads only the struct page of a chunk's first page: any valid pfn will do */
 static unsigned long piece_find_pages(void *anywhere)
 {
 	unsigned long pfn = page_to_pfn(virt_to_page(anywhere));
@@ -214,7 +214,7 @@ static unsigned long piece_find_pages(void *anywhere)
 	return pfn;
 }
 
-/* The scrubber lets go after a piece, however large the chunk is */
+/* The scrubber can stop after each piece of a large chunk */
 static void pool_scrubs_in_pieces_and_may_stop_between(struct kunit *test)
 {
 	const struct piece_case *param = test->param_value;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: backings it gets before they are needed
+ * KUnit tests of the pool of DMA-BUF heaps: getting backings before they are needed
  */
 
 #include <linux/array_size.h>
@@ -33,7 +33,7 @@ static void pool_prefill_serves_first_allocations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 }
 
-/* The second prefill gets no more, although the scrubber has one of the backings */
+/* The second prefill counts the backing that the scrubber has, and gets no more */
 static void pool_prefill_counts_what_is_there(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -49,7 +49,7 @@ static void pool_prefill_counts_what_is_there(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), 2 * DECOY_PAGES);
 }
 
-/* Until a prefill of 0 ends it */
+/* Ageing leaves prefilled backings in the pool, until a prefill of 0 */
 static void pool_prefilled_outlives_decay(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -59,7 +59,7 @@ static void pool_prefilled_outlives_decay(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_prefill(ctx->pool, PFN_PHYS(16), 2), 0);
 	pool_wait_clean_pages(ctx, 2 * 16);
 
-	/* Both are younger than the prefilled ones, which would have to go first */
+	/* Both are younger than the prefilled backings, which ageing looks at first */
 	dma_heap_pool_set_decay(ctx->pool, 100);
 	pool_put(ctx, same);
 	pool_put(ctx, other);
@@ -72,7 +72,7 @@ static void pool_prefilled_outlives_decay(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, decayed_pages), 4 + 16 + 2 * 16);
 }
 
-/* The shrinker takes prefilled backings like any others */
+/* The shrinker evicts prefilled backings like all others */
 static void pool_shrink_frees_prefilled(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -94,18 +94,18 @@ static void pool_cap_evicts_prefilled(struct kunit *test)
 	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(20));
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 16);
 
-	/* So does a backing that needs their room */
+	/* A new backing that needs their room evicts them, too */
 	pool_put_clean(ctx, pool_get(ctx, 20));
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 20);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 3 * 16);
 }
 
 /**
- * struct prefill_case - a prefill that cannot be
- * @desc: why
- * @size: bytes asked for
- * @count: and how many of them
- * @ret: the answer
+ * struct prefill_case - a prefill at the limits
+ * @desc: name of the case
+ * @size: bytes of each backing
+ * @count: number of backings
+ * @ret: expected result
  */
 struct prefill_case {
 	const char *desc;
@@ -140,13 +140,13 @@ static void pool_prefill_refuses_bad_size_and_more_than_cap(struct kunit *test)
 	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(64));
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_prefill(ctx->pool, param->size,
 						    param->count), param->ret);
-	/* A refused prefill gets nothing */
+	/* A refused prefill gets no backing */
 	pool_wait_clean_pages(ctx, param->ret ? 0 : PHYS_PFN(param->size) * param->count);
 	if (param->ret)
 		KUNIT_EXPECT_EQ(test, SEEN(ctx, calls), 0);
 }
 
-/* Backings that it got before the error stay in the pool, for the decay */
+/* A failed prefill leaves its backings in the pool, and ageing may evict them */
 static void pool_prefill_returns_error_of_source(struct kunit *test)
 {
 	static const int errors[] = { -ENOMEM, -EINTR, -EREMOTEIO };
@@ -166,7 +166,7 @@ static void pool_prefill_returns_error_of_source(struct kunit *test)
 			-ENOMEM);
 	pool_wait_clean_pages(ctx, 2 * 16);
 
-	/* They are not exempt from the decay */
+	/* Ageing evicts these backings */
 	dma_heap_pool_set_decay(ctx->pool, 10);
 	pool_wait_pages(ctx, 0);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, misses), 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: all at once
+ * KUnit tests of the pool of DMA-BUF heaps: many threads at the same time
  */
 
 #include <linux/array_size.h>
@@ -26,7 +26,7 @@
 #define RACE_MAX	512
 #define RACE_HELD	3
 
-/* Let the others in, also on one CPU and without preemption */
+/* Let other threads run, also on one CPU and without preemption */
 static void race_pause(int round)
 {
 	if (round % 32)
@@ -35,7 +35,7 @@ static void race_pause(int round)
 		schedule_timeout_uninterruptible(1);
 }
 
-/* Have some backings all the time */
+/* Hold RACE_HELD backings, and replace one of them in each round */
 static void race_user(void *data)
 {
 	static const unsigned int sizes[] = { 1, 4, 4, 4, 7, 16, 16, 64 };
@@ -54,7 +54,7 @@ static void race_user(void *data)
 	atomic_dec(race->users);
 }
 
-/* Calls the shrinker, but not as a task that reclaims */
+/* Call the shrinker, but not as direct reclaim does */
 static void race_shrinker(void *data)
 {
 	struct race *race = data;
@@ -102,8 +102,8 @@ static void race_tuner(void *data)
 }
 
 /*
- * Each user gets zeroed memory that no other user has, while all of them allocate
- * and free. KASAN, KCSAN, lockdep and list debugging have their say, too.
+ * Each user gets zeroed memory of its own, while all users allocate and free. KASAN,
+ * KCSAN, lockdep and list debugging report other errors, if they are enabled.
  */
 static void pool_race_gives_users_zero_memory_of_their_own(struct kunit *test)
 {
@@ -118,7 +118,7 @@ static void pool_race_gives_users_zero_memory_of_their_own(struct kunit *test)
 	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(RACE_MAX));
 	gets = race_run(ctx, funcs, 4, ARRAY_SIZE(funcs));
 
-	/* Hits and dirty hits together: the scrubber may not have run at all */
+	/* Expect hits or dirty hits, because the scrubber may not have run at all */
 	stats = pool_stats(ctx);
 	KUNIT_EXPECT_EQ(test, stats.hits + stats.dirty_hits + stats.misses, gets);
 	KUNIT_EXPECT_GT(test, stats.hits + stats.dirty_hits, 0);
@@ -129,7 +129,7 @@ static void pool_race_gives_users_zero_memory_of_their_own(struct kunit *test)
 
 #define HOT_ROUNDS	HEAP_TEST_ROUNDS(4000)
 
-/* Allocate and free, and do nothing in between */
+/* Allocate and free without using the memory */
 static void hot_user(void *data)
 {
 	struct race *race = data;
@@ -169,7 +169,7 @@ static void hot_shrinker(void *data)
 	} while (atomic_read(race->users));
 }
 
-/* The threads spend nearly all of their time inside the pool */
+/* The threads spend nearly all of their time in the pool */
 static void pool_race_counts_every_allocation(struct kunit *test)
 {
 	static const race_func funcs[] = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: who scrubs, and when
+ * KUnit tests of the pool of DMA-BUF heaps: which task scrubs, and when
  */
 
 #include <linux/jiffies.h>
@@ -14,7 +14,7 @@
 #include "heap_test_pool.h"
 #include "heap_test_source.h"
 
-/* The scrubber is held: what a task frees stays dirty */
+/* The scrubber is held, so a freed backing stays dirty */
 static void pool_free_leaves_scrubbing_to_scrubber(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -32,7 +32,7 @@ static void pool_free_leaves_scrubbing_to_scrubber(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 }
 
-/* The task that frees scrubs if the scrubber does not keep up */
+/* A task scrubs in free if the scrubber does not keep up */
 static void pool_free_scrubs_when_half_of_cap_is_dirty(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -61,7 +61,7 @@ static void pool_free_scrubs_when_half_of_cap_is_dirty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_hits), 0);
 }
 
-/* Allocate a clean backing and free it until the task that frees need not scrub */
+/* Allocate and free a zeroed backing until this task is not throttled any more */
 static void pool_wait_out_of_debt(struct pool_test *ctx,
 				  struct mock_backing *backing)
 {
@@ -80,7 +80,7 @@ static void pool_wait_out_of_debt(struct pool_test *ctx,
 	KUNIT_EXPECT_TRUE(ctx->test, backing_holds(backing, DIRT));
 }
 
-/* A dirty hit shows that the scrubber does not keep up, so tasks that free help it */
+/* A dirty hit shows that the scrubber does not keep up, so free is throttled */
 static void pool_free_scrubs_for_a_while_after_dirty_hit(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -101,7 +101,7 @@ static void pool_free_scrubs_for_a_while_after_dirty_hit(struct kunit *test)
 		if (SEEN(ctx, by_others) != paid)
 			break;
 
-		/* Else that came too late, and it is dirty; once more */
+		/* The free came too late, and @other is dirty: try again */
 		KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, hit + DEBT));
 		pool_put(ctx, backing);
 		other = pool_get(ctx, DEBT_PAGES + 2 + tries);
@@ -115,7 +115,7 @@ static void pool_free_scrubs_for_a_while_after_dirty_hit(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, time_before(jiffies, hit + DEBT));
 }
 
-/* A small dirty hit cost the task too little to matter */
+/* A small dirty hit costs too little time to throttle a task */
 static void pool_free_does_not_scrub_after_small_dirty_hit(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -139,7 +139,7 @@ static unsigned int pool_scrub_policy(struct pool_test *ctx,
 	return SEEN(ctx, policy);
 }
 
-/* Then it does not preempt the task that wakes it, and gets its share of a busy CPU */
+/* A batch task does not preempt its waker, and gets its share of a busy CPU */
 static void pool_scrubber_is_a_batch_task(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: reclaim, and others who have it emptied
+ * KUnit tests of the pool of DMA-BUF heaps: reclaim and drain
  */
 
 #include <linux/array_size.h>
@@ -26,7 +26,7 @@ static void pool_shrink_of_empty_pool_frees_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_count(ctx), SHRINK_EMPTY);
 	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 128), SHRINK_STOP);
 
-	/* Memory that a buffer has is not the pool's */
+	/* The memory of a buffer does not belong to the pool */
 	pool_get(ctx, 4);
 	KUNIT_EXPECT_EQ(test, pool_count(ctx), SHRINK_EMPTY);
 	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 128), SHRINK_STOP);
@@ -34,12 +34,12 @@ static void pool_shrink_of_empty_pool_frees_nothing(struct kunit *test)
 }
 
 /**
- * struct shrink_case - a call of scan
- * @desc: what is special
+ * struct shrink_case - one call of scan
+ * @desc: name of the case
  * @nr_to_scan: pages asked for
- * @gone: how many backings go
+ * @gone: how many backings the shrinker evicts
  *
- * There are two clean backings, 2 and 4 pages, and two dirty ones, 8 and 16.
+ * The pool has two zeroed backings, 2 and 4 pages, and two dirty ones, 8 and 16 pages.
  */
 struct shrink_case {
 	const char *desc;
@@ -60,10 +60,10 @@ static const struct shrink_case shrink_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(shrink, shrink_cases, desc);
 
-/* Whole backings, dirty first, then oldest, none scrubbed, all counted */
+/* The shrinker evicts whole backings, dirty ones first, the oldest first, unscrubbed */
 static void pool_shrink_frees_dirty_then_oldest(struct kunit *test)
 {
-	/* In the order in which they are freed */
+	/* In the order in which the shrinker evicts them */
 	static const unsigned int pages[] = { 8, 16, 2, 4 };
 	const struct shrink_case *param = test->param_value;
 	struct pool_test *ctx = test->priv;
@@ -91,7 +91,7 @@ static void pool_shrink_frees_dirty_then_oldest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), left + DECOY_PAGES);
 	expect_reclaimable(ctx, left + DECOY_PAGES);
 
-	/* The rest goes one by one */
+	/* The shrinker evicts the rest one by one */
 	for (i = param->gone; i < ARRAY_SIZE(pages); i++) {
 		freed = pool_scan(ctx, 1);
 		KUNIT_EXPECT_EQ(test, freed, pages[i]);
@@ -109,7 +109,7 @@ static void pool_shrink_frees_dirty_then_oldest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 }
 
-/* The shrinker neither counts nor frees it, and does not wait for the scrubber */
+/* The shrinker neither counts nor frees the backing, nor waits for the scrubber */
 static void pool_shrink_spares_backing_being_scrubbed(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -126,7 +126,7 @@ static void pool_shrink_spares_backing_being_scrubbed(struct kunit *test)
 	expect_reclaimable(ctx, 0);
 }
 
-/* Reclaim as a task does it that needs memory now */
+/* Call scan as direct reclaim does */
 static void pool_reclaim(struct pool_test *ctx, unsigned long nr_to_scan)
 {
 	unsigned int flags = memalloc_noreclaim_save();
@@ -135,7 +135,7 @@ static void pool_reclaim(struct pool_test *ctx, unsigned long nr_to_scan)
 	memalloc_noreclaim_restore(flags);
 }
 
-/* Free until the pool keeps it */
+/* Free backings until the pool keeps one */
 static void pool_wait_no_pressure(struct pool_test *ctx)
 {
 	unsigned long end = jiffies + usecs_to_jiffies(PATIENCE_US);
@@ -152,9 +152,9 @@ static void pool_wait_no_pressure(struct pool_test *ctx)
 }
 
 /*
- * One backing is in the pool, one with the scrubber, and one with a buffer when a
- * task has to reclaim. Returns whether all three went to the source. If not, the
- * time in which the pool keeps nothing must be over.
+ * One backing is dirty, the scrubber has one, and a buffer has one when a task reclaims.
+ * Returns whether all three went back to the source. If not, the time in which the pool
+ * keeps nothing must be over.
  */
 static bool pool_frees_all_after_reclaim(struct pool_test *ctx)
 {
@@ -187,7 +187,7 @@ static bool pool_frees_all_after_reclaim(struct pool_test *ctx)
 	return !kept;
 }
 
-/* For a while the pool keeps nothing, and the scrubber drops what it has */
+/* For a while the pool keeps nothing, and the scrubber gives its backing back */
 static void pool_keeps_nothing_after_direct_reclaim(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -257,7 +257,7 @@ static void pool_drain_frees_all_but_backing_being_scrubbed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_drain(ctx->pool), DECOY_PAGES);
 	KUNIT_EXPECT_EQ(test, dma_heap_pool_drain(ctx->pool), 0);
 
-	/* The pool keeps what comes next */
+	/* The pool keeps the next backing */
 	pool_put_clean(ctx, used);
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 16), used);
 }

@@ -29,11 +29,11 @@
 #define REGION_ROUNDS	HEAP_TEST_ROUNDS(200)
 
 /**
- * struct region - a region that is no larger than it is
- * @taking: for those who take from it, one after the other
- * @lock: protects the two
- * @free: pages that nobody has
- * @asked: how often the pool was asked for some
+ * struct region - a region of REGION_PAGES
+ * @taking: serializes allocations from the region
+ * @lock: protects @free and @asked
+ * @free: free pages in the region
+ * @asked: how often an attempt found too few of them, and so asked the pool
  */
 struct region {
 	struct mutex taking;	/* see above */
@@ -68,7 +68,7 @@ static bool region_take(struct region *region, unsigned long pages)
 /**
  * struct region_request - an allocation from a region
  * @region: the region
- * @pages: how many
+ * @pages: number of pages
  */
 struct region_request {
 	struct region *region;
@@ -101,7 +101,7 @@ static struct dma_heap_backing *region_alloc(struct dma_heap_source *source,
 	return mock_source_ops.alloc(source, size);
 }
 
-/* Some take a while, in which they are neither in the pool nor in the region */
+/* Some take a while. Their pages are then neither in the pool nor in the region */
 static int region_free(struct dma_heap_source *source,
 		       struct dma_heap_backing *backing)
 {
@@ -142,14 +142,14 @@ static struct region *region_init(struct pool_test *ctx)
 	region->free = REGION_PAGES;
 	ctx->data = region;
 	ctx->mock.base.ops = &region_ops;
-	/* Create the pool after the region: what is created last is freed first */
+	/* KUnit frees in reverse order, so create the pool after the region */
 	kunit_release_action(ctx->test, pool_destroy, ctx);
 	KUNIT_ASSERT_EQ(ctx->test, pool_create(ctx), 0);
 
 	return region;
 }
 
-/* Unused pages; those on their way from the pool to the region are not counted */
+/* Unused pages in the region and in the pool, without pages in transit */
 static unsigned long region_unused(struct pool_test *ctx)
 {
 	struct region *region = ctx->data;
@@ -162,13 +162,13 @@ static unsigned long region_unused(struct pool_test *ctx)
 	return pages + pool_pages(ctx);
 }
 
-/* After all users are done: wait until each page is in the region or in the pool */
+/* Wait until each page is in the region or in the pool. All users must have ended */
 static void region_wait_unused(struct pool_test *ctx)
 {
 	POOL_WAIT_FOR(ctx->test, region_unused(ctx) == REGION_PAGES);
 }
 
-/* Four backings are in the pool, and two make enough room */
+/* The pool has four backings, and two of them make enough room */
 static void reserved_pool_gives_back_no_more_than_needed(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -188,7 +188,7 @@ static void reserved_pool_gives_back_no_more_than_needed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 2);
 	KUNIT_EXPECT_EQ(test, region->free, 12);
 
-	/* The other two do not make enough room for 64 pages, and go in vain */
+	/* Evicting the other two does not make enough room for 64 pages */
 	KUNIT_EXPECT_PTR_EQ(test, pool_try_get(ctx, 64), ERR_PTR(-ENOMEM));
 	KUNIT_EXPECT_EQ(test, region->free, 44);
 	pool_put(ctx, backing);
@@ -196,7 +196,7 @@ static void reserved_pool_gives_back_no_more_than_needed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
 }
 
-/* Allocate all of the thread's share in parts, then free all, with other parts next time */
+/* Allocate the thread's share in parts, and free it. Use other parts in each round */
 static void region_user(void *data)
 {
 	static const unsigned int parts[][REGION_SHARE] = {
@@ -220,7 +220,7 @@ static void region_user(void *data)
 	atomic_dec(race->users);
 }
 
-/* Cap, decay and drain take backings out of the pool as well */
+/* Cap, ageing and drain evict backings, too */
 static void region_tuner(void *data)
 {
 	struct race *race = data;
@@ -239,7 +239,7 @@ static void region_tuner(void *data)
 	} while (atomic_read(race->users));
 }
 
-/* No thread has more than its share, so each allocation has to succeed in the end */
+/* No thread has more than its share, so each allocation must succeed in the end */
 static void reserved_alloc_waits_instead_of_failing(struct kunit *test)
 {
 	static const race_func funcs[] = {

@@ -2,7 +2,8 @@
 /*
  * KUnit tests of the pool of DMA-BUF heaps: dirty memory of a reserved source
  *
- * Such a source gets back nothing but zero memory, whatever happens.
+ * The pool gives only zeroed memory back to such a source, unless scrubbing fails. Then
+ * the memory is lost.
  */
 
 #include <linux/array_size.h>
@@ -21,7 +22,7 @@
 #include "heap_test_pool.h"
 #include "heap_test_source.h"
 
-/* Clean backings go at once, dirty ones as soon as they are clean */
+/* The pool evicts zeroed backings at once, and dirty ones when they are zeroed */
 static void reserved_lower_cap_evicts_clean_only(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -38,7 +39,7 @@ static void reserved_lower_cap_evicts_clean_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 4);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 8 + DECOY_PAGES);
 
-	/* A backing that a task frees stays dirty, too */
+	/* A freed backing stays in the pool until it is scrubbed, too */
 	pool_put(ctx, late);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 8 + 16 + DECOY_PAGES);
@@ -51,7 +52,7 @@ static void reserved_lower_cap_evicts_clean_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, scrubbed_pages), 4 + 8 + 16 + DECOY_PAGES);
 }
 
-/* Dirty backings stay until they are scrubbed, clean ones go down to the cap */
+/* The pool evicts zeroed backings down to the cap. Dirty ones stay until scrubbed */
 static void reserved_dirty_may_exceed_cap(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -108,8 +109,7 @@ static void reserved_drain_spares_dirty(struct kunit *test)
 }
 
 /*
- * The end of the pool waits until the scrubber is done with all of it. The backlog is
- * so small that the scrubber has no weight, until somebody waits for it.
+ * Destroying the pool waits until the scrubber has zeroed all backings.
  */
 static void reserved_destroy_scrubs_first(struct kunit *test)
 {
@@ -137,7 +137,7 @@ static void reserved_destroy_scrubs_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_scrubber), 4 + 9 + DECOY_PAGES);
 }
 
-/* The pool has no bin for the backing, and the source does not take it dirty */
+/* The pool has no bin for the backing, and the source does not take it back dirty */
 static void reserved_free_scrubs_what_pool_cannot_keep(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -156,7 +156,7 @@ static void reserved_free_scrubs_what_pool_cannot_keep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), DECOY_PAGES);
 }
 
-/* However long the backlog is: dirty backings may wait in the pool */
+/* A task does not scrub in free, however many dirty backings wait in the pool */
 static void reserved_free_scrubs_no_backlog(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -171,7 +171,7 @@ static void reserved_free_scrubs_no_backlog(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, dirty_pages), 4 * 64 + DECOY_PAGES);
 }
 
-/* Reclaim gains nothing from memory that is reserved */
+/* Reclaim gains nothing from reserved memory */
 static void reserved_memory_is_not_reclaimable(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -192,7 +192,7 @@ static void reserved_memory_is_not_reclaimable(struct kunit *test)
 	expect_reclaimable(ctx, 0);
 }
 
-/* The source may have clean memory: an allocation asks it instead of scrubbing */
+/* The source may have zeroed memory: an allocation asks it instead of scrubbing */
 static void reserved_alloc_takes_nothing_dirty(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -217,7 +217,7 @@ static void reserved_alloc_takes_nothing_dirty(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), dirty);
 }
 
-/* The pool works as before, and has nothing left of @lost */
+/* The pool works as before, and does not have @lost any more */
 static void reserved_expect_lost(struct pool_test *ctx,
 				 struct mock_backing *lost, unsigned int pages)
 {
@@ -243,7 +243,7 @@ static void reserved_expect_lost(struct pool_test *ctx,
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 1);
 }
 
-/* The scrub of the decoy succeeds, that of the next backing does not */
+/* Scrubbing the decoy succeeds, scrubbing the next backing fails */
 static void reserved_backing_is_lost_when_scrubber_fails(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -278,7 +278,7 @@ static void reserved_backing_is_lost_when_free_cannot_scrub(struct kunit *test)
 	reserved_expect_lost(ctx, backing, 8);
 }
 
-/* The first chunk of 2048 pages is of 1024 pages */
+/* The first chunk of the backing is two pieces, and scrubbing the second one fails */
 static void reserved_backing_is_lost_when_second_piece_fails(struct kunit *test)
 {
 	unsigned int pages = PHYS_PFN(4 * PIECE);
@@ -290,13 +290,13 @@ static void reserved_backing_is_lost_when_second_piece_fails(struct kunit *test)
 	pool_put(ctx, backing);
 	pool_wait_scrubbed(ctx);
 
-	/* The scrubber did not try the rest */
+	/* The scrubber did not scrub the rest */
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, scrubs), 2);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_scrubber), PHYS_PFN(PIECE));
 	reserved_expect_lost(ctx, backing, pages);
 }
 
-/* The last scrub fails while the pool ends */
+/* The last scrub fails while the pool is destroyed */
 static void reserved_destroy_ends_when_scrub_fails(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

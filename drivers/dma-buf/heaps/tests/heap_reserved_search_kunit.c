@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the pool of DMA-BUF heaps: reserved memory is looked for
+ * KUnit tests of the pool of DMA-BUF heaps: searching for reserved memory
  *
- * An allocation that finds none in the source gets what the pool has, and
- * waits for what is on its way as long as that helps.
+ * If the source has no memory left, an allocation has the pool give back zeroed
+ * backings. Then it waits for dirty backings and for backings in transit.
  */
 
 #include <linux/array_size.h>
@@ -51,8 +51,8 @@ static void reserved_search_takes_clean_one_by_one(struct kunit *test)
 /**
  * struct search - an allocation that finds no memory in the source
  * @ctx: the test
- * @step: what happens at an attempt, before the pool is asked; returns its result
- * @attempts: how often it was called
+ * @step: called in each attempt, before the pool gives back; returns its result
+ * @attempts: number of attempts
  * @held: pages that could have come from the pool at the first attempt
  * @data: for @step
  */
@@ -92,7 +92,7 @@ static int drain_at_first(struct search *search)
 	return -EAGAIN;
 }
 
-/* The backing becomes clean, and another task gets it */
+/* The scrubber zeroes the backing, and another allocation gets it */
 static int take_at_first(struct search *search)
 {
 	struct pool_test *ctx = search->ctx;
@@ -105,7 +105,7 @@ static int take_at_first(struct search *search)
 	return -EAGAIN;
 }
 
-/* A search ends only if nothing has come back since the last look at the source */
+/* A search fails only if there was no progress since its last attempt */
 static void reserved_search_sees_what_came_back(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -125,7 +125,7 @@ static void reserved_search_sees_what_came_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, search.attempts, 2);
 }
 
-/* Takes two clean backings one by one; meanwhile the pool keeps what comes */
+/* This search takes two zeroed backings one by one, and the pool keeps freed backings */
 static int take_clean(struct search *search)
 {
 	struct mock_backing **backings = search->data;
@@ -146,7 +146,7 @@ static int take_clean(struct search *search)
 	}
 }
 
-/* Waits for what has already happened */
+/* The progress comes before the wait, so the wait ends at once */
 static int wait_for_third(struct search *search)
 {
 	struct mock_backing **backings = search->data;
@@ -162,7 +162,10 @@ static int wait_for_third(struct search *search)
 	return -EAGAIN;
 }
 
-/* Waits for what the other search did, and then longer than the next one */
+/*
+ * The first search ends the wait of this one by its progress. The second search ends
+ * while this one still counts as waiting.
+ */
 static int wait_beside_others(struct search *search)
 {
 	struct mock_backing **backings = search->data;
@@ -186,7 +189,7 @@ static int wait_beside_others(struct search *search)
 	return 0;
 }
 
-/* The source gets each backing that becomes clean while a search waits */
+/* The source gets each backing that the scrubber zeroes while a search waits */
 static void reserved_pool_keeps_nothing_while_search_waits(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -218,7 +221,7 @@ static int succeed_at_once(struct search *search)
 	return 0;
 }
 
-/* Waits twice; other searches end meanwhile that did not have to wait */
+/* This search waits twice. Meanwhile other searches end without waiting */
 static int wait_twice(struct search *search)
 {
 	struct pool_test *ctx = search->ctx;
@@ -244,7 +247,7 @@ static int wait_twice(struct search *search)
 	}
 }
 
-/* However often a search waits, it ends once, and no other one ends its wait */
+/* A search that waits twice ends once, and no other search ends its wait */
 static void reserved_search_end_ends_its_own_wait_only(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -262,8 +265,8 @@ static void reserved_search_end_ends_its_own_wait_only(struct kunit *test)
 /**
  * struct waiter - an allocation that found nothing in the source
  * @ctx: the test
- * @task: whose it is
- * @ret: what its search for memory gave
+ * @task: the thread of the allocation
+ * @ret: result of its search for memory
  */
 struct waiter {
 	struct pool_test *ctx;
@@ -278,7 +281,7 @@ static void waiter_task(void *data)
 	waiter->ret = pool_search_once(waiter->ctx);
 }
 
-/* Returns when all of them wait in reclaim_until(), which has no time-out */
+/* Returns when all waiters sleep in reclaim_until(), which has no time-out */
 static struct waiter *waiters_start(struct pool_test *ctx, unsigned int count)
 {
 	struct kunit *test = ctx->test;
@@ -298,7 +301,7 @@ static struct waiter *waiters_start(struct pool_test *ctx, unsigned int count)
 	return waiters;
 }
 
-/* All of them end, not only the first */
+/* All waiters end, not only the first one */
 static void waiters_expect(struct waiter *waiters, unsigned int count, int ret)
 {
 	unsigned int i;
@@ -321,7 +324,7 @@ static void reserved_search_waits_for_scrubber(struct kunit *test)
 	mock_open_gate(&ctx->mock);
 	waiters_expect(waiters, MAX_WAITERS, 0);
 
-	/* The backing is in the source: from the pool others could take it first */
+	/* The pool gives the backing back, or another task could take it first */
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 0);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
 	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
@@ -355,7 +358,7 @@ static void reserved_search_wakes_when_scrub_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
-/* The scrubber is held until all of them have ended */
+/* The scrubber is held until all waiters have ended */
 static void reserved_search_ends_on_kill(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -369,16 +372,16 @@ static void reserved_search_ends_on_kill(struct kunit *test)
 	waiters_expect(waiters, 2, -EINTR);
 	KUNIT_EXPECT_TRUE(test, READ_ONCE(ctx->mock.held));
 
-	/* Nobody waits any more, so the pool keeps the backing */
+	/* No search waits any more, so the pool keeps the backing */
 	pool_release_scrubber(ctx);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 }
 
 /**
- * struct payer - somebody who frees what the pool cannot have
- * @backing: that
- * @taken: there was no memory for a bin
+ * struct payer - a task that frees a backing that the pool cannot keep
+ * @backing: the backing
+ * @taken: the allocation of a bin failed
  */
 struct payer {
 	struct mock_backing *backing;
@@ -417,7 +420,7 @@ static void reserved_search_waits_for_freeing_task(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_search_once(ctx), -ENOMEM);
 }
 
-/* A task has taken the backing out of the pool, and the source does not have it yet */
+/* A task drains the pool, and the source does not have the backing yet */
 static void reserved_search_waits_for_drain(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A buffer, its users and what they do: see heap_test_buffer.h
+ * A buffer, its users and their accesses: see heap_test_buffer.h
  */
 
 #include <linux/dma-buf.h>
@@ -56,7 +56,7 @@ int buffer_test_init(struct kunit *test)
 	return 0;
 }
 
-/* No test may have misused the DMA API */
+/* The test must not have misused the DMA API */
 void buffer_test_exit(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;
@@ -71,7 +71,7 @@ struct dma_buf *test_buffer_try_alloc(struct buffer_test *ctx)
 				     O_RDWR, 0);
 }
 
-/* Drop the last reference, and have it dropped when this returns */
+/* Drop the last reference. The buffer is released when this returns */
 void test_buffer_put(struct dma_buf *dmabuf)
 {
 	__fput_sync(dmabuf->file);
@@ -161,7 +161,7 @@ void test_buffer_unmap(struct kunit *test, struct test_mapping *mapping)
 	kunit_release_action(test, mapping_unmap_wrapper, mapping);
 }
 
-/* Mappings without an IOMMU: the addresses of the device are physical ones */
+/* Without an IOMMU, the addresses of the device are physical addresses */
 void test_buffer_expect_mapped(struct kunit *test, struct device *dev,
 			       struct sg_table *sgt)
 {
@@ -202,7 +202,7 @@ void test_buffer_mark(struct iosys_map *map, size_t size)
 		iosys_map_wr(map, offset, u32, offset / PAGE_SIZE + 1);
 }
 
-/* The buffer's pages, in order, hold what test_buffer_mark() wrote */
+/* Check that the pages hold, in order, what test_buffer_mark() wrote */
 void test_buffer_expect_marks(struct kunit *test)
 {
 	struct buffer_test *ctx = test->priv;

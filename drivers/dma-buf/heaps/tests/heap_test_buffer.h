@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A buffer, its users and what they do, for the suite of the exporter
+ * A buffer, its users and their accesses, for the suite of the exporter
  *
  * Buffers, attachments and mappings end with the test that made them. The suite is
  * one module, so nothing is exported.
@@ -24,7 +24,7 @@ struct kunit;
 struct page;
 struct sg_table;
 
-/* Chunks of the buffers, unless a test wants others: sizes go up and down */
+/* Default chunks of a buffer: the sizes go up and down */
 #define TEST_BUFFER_CHUNKS	5
 extern const u8 test_buffer_orders[TEST_BUFFER_CHUNKS];
 
@@ -33,7 +33,7 @@ extern const u8 test_buffer_orders[TEST_BUFFER_CHUNKS];
  * @source: the test source
  * @heap: a heap of this source
  * @dev: two devices
- * @dma_errors: what CONFIG_DMA_API_DEBUG had to complain about before
+ * @dma_errors: number of complaints of CONFIG_DMA_API_DEBUG before the test
  */
 struct buffer_test {
 	struct heap_test_source source;
@@ -45,14 +45,14 @@ struct buffer_test {
 int buffer_test_init(struct kunit *test);
 void buffer_test_exit(struct kunit *test);
 
-/* Buffers; to put one drops the last reference before it returns */
+/* Buffers. test_buffer_put() drops the last reference before it returns */
 struct dma_buf *test_buffer_try_alloc(struct buffer_test *ctx);
 void test_buffer_put(struct dma_buf *dmabuf);
 struct dma_buf *test_buffer_alloc(struct kunit *test);
 void test_buffer_free(struct kunit *test, struct dma_buf *dmabuf);
 struct page *test_buffer_first_page(struct kunit *test);
 
-/* Devices that are attached */
+/* Attachments of devices */
 struct dma_buf_attachment *test_buffer_attach(struct kunit *test,
 					      struct dma_buf *dmabuf,
 					      struct device *dev);
@@ -62,7 +62,7 @@ void test_buffer_detach(struct kunit *test,
 /**
  * struct test_mapping - one mapping of an attachment
  * @attachment: the attachment
- * @sgt: what mapping it gave
+ * @sgt: table that the map returned
  * @dir: direction asked for
  */
 struct test_mapping {
@@ -78,7 +78,7 @@ void test_buffer_unmap(struct kunit *test, struct test_mapping *mapping);
 void test_buffer_expect_mapped(struct kunit *test, struct device *dev,
 			       struct sg_table *sgt);
 
-/* Accesses of the CPU */
+/* CPU accesses */
 void test_buffer_begin_access(struct kunit *test, struct dma_buf *dmabuf,
 			      enum dma_data_direction dir);
 void test_buffer_end_access(struct kunit *test, struct dma_buf *dmabuf,
@@ -87,7 +87,7 @@ void test_buffer_end_access(struct kunit *test, struct dma_buf *dmabuf,
 /**
  * struct test_vmapping - a mapping for the kernel
  * @dmabuf: the buffer
- * @map: where it is
+ * @map: address of the mapping
  */
 struct test_vmapping {
 	struct dma_buf *dmabuf;
@@ -98,11 +98,11 @@ struct test_vmapping *test_buffer_vmap(struct kunit *test,
 				       struct dma_buf *dmabuf);
 void test_buffer_vunmap(struct kunit *test, struct test_vmapping *vmapping);
 
-/* A number for each page, written through a mapping and found in the page */
+/* Write a number to each page through a mapping, and expect the numbers in the pages */
 void test_buffer_mark(struct iosys_map *map, size_t size);
 void test_buffer_expect_marks(struct kunit *test);
 
-/* The directions a device can be mapped for, as parameters of tests */
+/* Directions of a mapping for a device, as parameters of tests */
 #define TEST_DIRECTIONS	3
 
 struct test_direction {
@@ -132,7 +132,7 @@ const void *test_direction_gen_params(const void *prev, char *desc);
 #define EXPECT_NO_DMA(test, trace) \
 	heap_test_dma_trace_expect(test, trace, NULL, 0)
 
-/* heap_buffer_map.c: buffers, their devices and what these have mapped */
+/* heap_buffer_map.c: buffers, devices and mappings for devices */
 void buffer_test_backing_returns_with_last_reference(struct kunit *test);
 void buffer_test_source_error_reaches_caller(struct kunit *test);
 void buffer_test_failed_export_frees_backing(struct kunit *test);
@@ -162,10 +162,8 @@ void buffer_test_cpu_access_keeps_vmap_writes(struct kunit *test);
 void buffer_test_failed_vmap_leaves_nothing(struct kunit *test);
 void buffer_test_uncached_buffer_is_not_copied(struct kunit *test);
 void buffer_test_uncached_vmap_is_writecombined(struct kunit *test);
-void buffer_test_coherent_device_leaves_backing_unmarked(struct kunit *test);
 
-/* heap_buffer_race.c: all at once */
-void buffer_test_coherent_device_leaves_backing_unmarked(struct kunit *test);
+/* heap_buffer_race.c: everything at once */
 void buffer_test_race_leaves_nothing_mapped(struct kunit *test);
 
 #endif /* _HEAP_TEST_BUFFER_H */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Steps with a buffer, and what the exporter does about caches: the machine
- * behind the suites dma_heap_cache and dma_heap_model, see heap_test_cache.h
+ * Do steps with a buffer, and record the cache maintenance of the exporter
+ *
+ * The suites dma_heap_cache and dma_heap_model use this, see heap_test_cache.h.
  */
 
 #include <linux/align.h>
@@ -31,7 +32,7 @@
 #include "heap_test_cache.h"
 #include "heap_test_helpers.h"
 
-/* Chunk by chunk becomes one */
+/* Merge events of chunks that follow each other */
 static void record(struct heap_cache *cache, struct heap_cache_event event)
 {
 	struct heap_cache_event *last;
@@ -56,7 +57,7 @@ static void record_unexpected(struct heap_cache *cache)
 		.type = HEAP_CACHE_UNEXPECTED });
 }
 
-/* The device's number, or that of none; only what the steps cause is of interest */
+/* The device's number, or HEAP_CACHE_USERS. Calls of other tasks do not count */
 static unsigned int which_user(struct heap_cache *cache, struct device *dev)
 {
 	unsigned int i;
@@ -71,7 +72,7 @@ static unsigned int which_user(struct heap_cache *cache, struct device *dev)
 	return i;
 }
 
-/* Where in the buffer a part of one of its chunks is */
+/* Find the offset in the buffer of a part of one chunk */
 static bool find_chunk(struct heap_cache *cache, phys_addr_t phys, size_t len,
 		       size_t *offset)
 {
@@ -91,7 +92,7 @@ static bool find_chunk(struct heap_cache *cache, phys_addr_t phys, size_t len,
 	return false;
 }
 
-/* Where in the buffer a part of what the device has mapped is */
+/* Find the offset in the buffer of a part of one segment of the device's mapping */
 static bool find_piece(struct heap_cache_user *user, dma_addr_t addr,
 		       size_t len, size_t *offset)
 {
@@ -130,7 +131,7 @@ static void probe_map_page(void *data, struct device *dev, phys_addr_t phys,
 	cache->page.attrs = attrs;
 }
 
-/* Which maintenance a page is mapped and unmapped for */
+/* The maintenance that the map and the unmap of a page do */
 static enum heap_cache_event_type
 maintenance(enum dma_data_direction dir, unsigned long map_attrs,
 	    unsigned long unmap_attrs)
@@ -173,7 +174,7 @@ static void probe_unmap_page(void *data, struct device *dev, dma_addr_t addr,
 	});
 }
 
-/* Is it for the mapping of the device to show what was written? */
+/* Must the device's own mapping sync? */
 static bool has_syncs(struct heap_cache *cache, unsigned int user)
 {
 	return user >= HEAP_CACHE_BOUNCING ||
@@ -190,7 +191,7 @@ static void record_sync(struct heap_cache *cache, struct device *dev,
 	if (user == HEAP_CACHE_USERS)
 		return;
 
-	/* Others have nothing to be copied */
+	/* Other devices' mappings need no sync */
 	if (!has_syncs(cache, user) ||
 	    !find_piece(&cache->users[user], addr, len, &offset)) {
 		record_unexpected(cache);
@@ -249,7 +250,7 @@ static void probe_unmap_sg(void *data, struct device *dev,
 	unsigned int user = which_user(cache, dev);
 	unsigned long skip = DMA_ATTR_SKIP_CPU_SYNC;
 
-	/* Its last sync is the unmap itself */
+	/* The unmap itself is the last sync */
 	if (user < HEAP_CACHE_BOUNCING && has_syncs(cache, user))
 		skip = 0;
 	if (user != HEAP_CACHE_USERS && attrs != skip)
@@ -321,12 +322,12 @@ static void heap_cache_exit(void *data)
 
 	heap_cache_free(cache);
 	heap_test_source_empty(&cache->source);
-	/* No test may have misused the DMA API */
+	/* The test must not have misused the DMA API */
 	KUNIT_EXPECT_EQ(cache->test, heap_test_dma_errors(cache->test),
 			cache->dma_errors);
 }
 
-/* A heap, and devices; its source is to be prepared by the test */
+/* Make a heap and devices. The test must prepare the heap's source */
 struct heap_cache *heap_cache_init(struct kunit *test)
 {
 	struct heap_cache *cache;
@@ -352,7 +353,7 @@ struct heap_cache *heap_cache_init(struct kunit *test)
 }
 EXPORT_SYMBOL_NS_GPL(heap_cache_init, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Have the heap's device see the caches, so that it does not maintain them */
+/* Make the heap's device coherent, so that it does not maintain caches */
 bool heap_cache_make_heap_coherent(struct heap_cache *cache)
 {
 	cache->heap_is_coherent = true;
@@ -361,7 +362,7 @@ bool heap_cache_make_heap_coherent(struct heap_cache *cache)
 }
 EXPORT_SYMBOL_NS_GPL(heap_cache_make_heap_coherent, EXPORTED_FOR_KUNIT_TESTING);
 
-/* A new buffer, nobody has mapped */
+/* Allocate a buffer without mappings */
 void heap_cache_alloc(struct heap_cache *cache, u32 fd_flags)
 {
 	size_t size = heap_test_source_size(&cache->source);
@@ -421,7 +422,7 @@ static int step_mmap(struct heap_cache *cache, enum dma_data_direction dir)
 	if (cache->vma_count == HEAP_CACHE_MAPS)
 		return -E2BIG;
 
-	/* KUnit gives the task an address space with its first mapping only */
+	/* KUnit gives the task an address space only with its first mapping */
 	if (!current->mm)
 		kunit_vm_mmap(cache->test, NULL, 0, PAGE_SIZE, PROT_READ,
 			      MAP_PRIVATE | MAP_ANONYMOUS, 0);
@@ -467,7 +468,7 @@ static int step_vunmap(struct heap_cache *cache)
 	return 0;
 }
 
-/* Accesses to all of it go the way of those who know of nothing else */
+/* An access to the whole buffer uses the call that knows no parts */
 static int step_begin(struct heap_cache *cache, const struct heap_cache_step *step)
 {
 	if (step->len == cache->dmabuf->size)
@@ -486,7 +487,7 @@ static int step_end(struct heap_cache *cache, const struct heap_cache_step *step
 					      step->offset, step->len);
 }
 
-/* Is all that the second event drops written back by the first one? */
+/* Does the first event write back all that the second event invalidates? */
 static bool is_kept(const struct heap_cache_event *first,
 		    const struct heap_cache_event *second)
 {
@@ -505,7 +506,7 @@ static void trim_event(struct heap_cache_event *event,
 		event->end = end;
 }
 
-/* Whole lines are dropped where an access ends in the middle of one */
+/* The exporter invalidates whole lines, also where an access ends within a line */
 static void trim_drops(struct heap_cache *cache,
 		       const struct heap_cache_step *step)
 {
@@ -550,7 +551,7 @@ static int do_step(struct heap_cache *cache, const struct heap_cache_step *step)
 	return -EINVAL;
 }
 
-/* Do a step, and have in @cache what the exporter did about it */
+/* Do a step, and record in @cache what the exporter did */
 int heap_cache_do(struct heap_cache *cache, const struct heap_cache_step *step)
 {
 	int ret;
@@ -575,7 +576,7 @@ static void heap_cache_detach(struct heap_cache *cache, unsigned int index)
 	user->attachment = NULL;
 }
 
-/* End whatever was begun, and drop the buffer */
+/* End all mappings and attachments, and drop the buffer */
 void heap_cache_free(struct heap_cache *cache)
 {
 	unsigned int i;
@@ -585,7 +586,7 @@ void heap_cache_free(struct heap_cache *cache)
 
 	for (i = 0; i < HEAP_CACHE_USERS; i++)
 		heap_cache_detach(cache, i);
-	/* A test that was aborted is cleaned up by a task without its mappings */
+	/* Another task cleans up after an aborted test. It does not have the mappings */
 	if (current == cache->task)
 		while (cache->vma_count)
 			step_munmap(cache);

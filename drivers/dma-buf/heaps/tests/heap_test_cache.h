@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A buffer, devices of three kinds, steps that are done with them, and what the
- * exporter does about caches then
+ * A buffer, devices of three kinds, steps with them, and the exporter's cache
+ * maintenance in each step
  *
- * Steps are written as text. A device is its kind and perhaps a number: n goes
- * past the caches, c sees them, b bounces. r, w and rw say what a device or the
- * CPU is about to do. Positions in the buffer are pages, with bytes to add or to
- * take off: 2+1, 3-64.
+ * A step is text. A device is a letter for its kind, and perhaps a number: n is
+ * noncoherent, c is coherent, b gets copies (swiotlb). r, w and rw say how a device or
+ * the CPU is about to access the buffer. A position in the buffer is a page, with
+ * bytes to add or to subtract: 2+1, 3-64.
  *
  *	map n rw	unmap n
  *	begin r		end r		all of the buffer
  *	begin w 1..2	end w 1..2	a part of it
- *	mmap r		munmap		as long as the descriptor can write, so
- *	mmap rw				can the first one, later
+ *	mmap r		munmap		mprotect() can make it writable later,
+ *	mmap rw				if the descriptor can write
  *	vmap		vunmap
  */
 #ifndef _HEAP_TEST_CACHE_H
@@ -44,12 +44,12 @@ enum heap_cache_op {
 };
 
 /**
- * struct heap_cache_step - something done with the buffer
- * @op: what
- * @user: who, one of the users of &struct heap_cache, for map and unmap
- * @dir: in the sense of the call, for unmap as for map
+ * struct heap_cache_step - a step with the buffer
+ * @op: what to do
+ * @user: the device, an index of @users in &struct heap_cache, for map and unmap
+ * @dir: direction as the call takes it, for unmap as for map
  * @offset: first byte, for begin and end
- * @len: bytes
+ * @len: bytes, for begin and end
  */
 struct heap_cache_step {
 	enum heap_cache_op op;
@@ -64,7 +64,7 @@ static inline bool step_is_access(const struct heap_cache_step *step)
 	return step->op == HEAP_CACHE_BEGIN || step->op == HEAP_CACHE_END;
 }
 
-/* Users by kind: their first one, how many they are */
+/* Users by kind: the first user of each kind, and the number of users */
 #define HEAP_CACHE_NONCOHERENT	0
 #define HEAP_CACHE_COHERENT	8
 #define HEAP_CACHE_BOUNCING	10
@@ -73,9 +73,9 @@ static inline bool step_is_access(const struct heap_cache_step *step)
 /**
  * struct heap_cache_user - a device of the test
  * @dev: the device, NULL if the machine has none of this kind
- * @attachment: its attachment, made with the first map
+ * @attachment: its attachment, made by the first map
  * @sgt: the table of its mapping
- * @mapped: how often it has mapped the buffer
+ * @mapped: number of its mappings
  */
 struct heap_cache_user {
 	struct device *dev;
@@ -87,20 +87,20 @@ struct heap_cache_user {
 enum heap_cache_event_type {
 	HEAP_CACHE_WRITE_BACK,
 	HEAP_CACHE_DROP,
-	/* Bytes to where the device works, and from there */
+	/* Sync to the device, and from the device, through its own mapping */
 	HEAP_CACHE_TO_USER,
 	HEAP_CACHE_FROM_USER,
-	/* A bouncing device's table, with which all bytes go there, too */
+	/* Map for a device that gets copies (swiotlb): the map copies all bytes */
 	HEAP_CACHE_TABLE,
 	/* Anything else */
 	HEAP_CACHE_UNEXPECTED,
 };
 
 /**
- * struct heap_cache_event - what the exporter did about caches
- * @type: what
- * @user: for which device, if that matters
- * @dir: direction given for it
+ * struct heap_cache_event - an action of the exporter on caches or copies
+ * @type: kind of action
+ * @user: the device, for actions on its own mapping
+ * @dir: direction in the call
  * @start: first byte in the buffer
  * @end: end of the range
  */
@@ -116,22 +116,22 @@ struct heap_cache_event {
 #define HEAP_CACHE_MAPS		4
 
 /**
- * struct heap_cache - a buffer and those who use it
+ * struct heap_cache - a buffer and its users
  * @test: the test
- * @source: where its memory is from
- * @heap: its heap
+ * @source: source of the buffer's memory
+ * @heap: the buffer's heap
  * @dmabuf: the buffer, NULL if there is none now
  * @users: the devices
- * @vmas: where it is mapped for user space
- * @vma_count: how many of them there are
- * @vmap: its kernel mapping
- * @vmapped: is there one?
- * @task: who does the steps
- * @heap_is_coherent: does the heap's device see the caches?
- * @dma_errors: what CONFIG_DMA_API_DEBUG had to complain about before
- * @page: the page that is being maintained: what it was mapped with
- * @events: what the last step gave
- * @event_count: how many there were, even if not all fitted
+ * @vmas: addresses of the mappings for user space
+ * @vma_count: number of @vmas
+ * @vmap: the kernel mapping
+ * @vmapped: there is a kernel mapping
+ * @task: task that does the steps
+ * @heap_is_coherent: the heap's device is coherent
+ * @dma_errors: number of complaints of CONFIG_DMA_API_DEBUG before the test
+ * @page: arguments of the map of the page that is being maintained
+ * @events: events of the last step
+ * @event_count: number of these events, also if not all of them fitted
  */
 struct heap_cache {
 	struct kunit *test;

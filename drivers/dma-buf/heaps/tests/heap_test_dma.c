@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices that bounce or cannot map, and trace events of the DMA API
+ * Devices that get copies (swiotlb) or cannot map, and trace events of the DMA API
  */
 
 #include <linux/array_size.h>
@@ -49,7 +49,7 @@ static struct io_tlb_mem *heap_test_empty_io_tlb(struct kunit *test)
 	return mem;
 }
 
-/* The machine's slots under another name: only ours is forced to use them */
+/* Force only this device to use swiotlb, with a copy of the handle of the slots */
 bool heap_test_make_bouncing(struct kunit *test, struct device *dev)
 {
 	struct io_tlb_mem *mem = dev->dma_io_tlb_mem;
@@ -88,8 +88,8 @@ bool heap_test_make_bouncing(struct kunit *test, struct device *dev)
 EXPORT_SYMBOL_NS_GPL(heap_test_make_bouncing, EXPORTED_FOR_KUNIT_TESTING);
 
 /*
- * The device has to bounce all mappings, but there is no memory to bounce to: all
- * of them fail. Skips the test on a kernel without bouncing.
+ * The device must get copies (swiotlb), but there is no memory for them: all maps
+ * fail. Skips the test on a kernel without swiotlb.
  */
 struct io_tlb_mem *heap_test_break_dma(struct kunit *test, struct device *dev)
 {
@@ -97,7 +97,7 @@ struct io_tlb_mem *heap_test_break_dma(struct kunit *test, struct device *dev)
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_break_dma, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Undo heap_test_break_dma(), whose result @mem is */
+/* Undo heap_test_break_dma(), which returned @mem */
 void heap_test_repair_dma(struct device *dev, struct io_tlb_mem *mem)
 {
 	heap_test_swap_io_tlb(dev, mem);
@@ -154,11 +154,11 @@ static void heap_test_probe_sync_for_device(void *data, struct device *dev,
 }
 
 /**
- * struct heap_test_probes - probes that are registered
- * @probes: they
+ * struct heap_test_probes - registered probes
+ * @probes: the probes
  * @tps: tracepoints of their events
- * @count: how many are registered
- * @data: their first argument
+ * @count: number of registered probes
+ * @data: first argument of the probes
  */
 struct heap_test_probes {
 	const struct heap_test_probe *probes;
@@ -172,7 +172,7 @@ struct heap_test_match {
 	struct tracepoint *tp;
 };
 
-/* The events are not exported to modules: they are found by name */
+/* The tracepoints are not exported to modules: find them by name */
 static void heap_test_match_tracepoint(struct tracepoint *tp, void *data)
 {
 	struct heap_test_match *match = data;
@@ -209,8 +209,8 @@ static void heap_test_probe_register(struct kunit *test,
 }
 
 /*
- * Have functions called for trace events, with @data first, until the test ends.
- * Skips the test on a kernel where this cannot be.
+ * Register functions for trace events until the test ends. @data is their first
+ * argument. Skips the test on a kernel without tracepoints.
  */
 void heap_test_probes_register(struct kunit *test,
 			       const struct heap_test_probe *probes,
@@ -244,10 +244,7 @@ static const struct heap_test_probe heap_test_dma_probes[] = {
 	{ "dma_sync_sg_for_device", heap_test_probe_sync_for_device },
 };
 
-/*
- * Start to record what the DMA API is asked to do with scatterlists for one or
- * two devices.
- */
+/* Start to record the calls of the DMA API with a scatterlist of one or two devices */
 struct heap_test_dma_trace *heap_test_dma_trace_start(struct kunit *test,
 						      struct device *dev0,
 						      struct device *dev1)
@@ -273,7 +270,7 @@ struct heap_test_dma_trace *heap_test_dma_trace_start(struct kunit *test,
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_dma_trace_start, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Check that just @expected was recorded, and start anew */
+/* Check that exactly @expected was recorded, and clear the trace */
 void heap_test_dma_trace_expect(struct kunit *test,
 				struct heap_test_dma_trace *trace,
 				const struct heap_test_dma_event *expected,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A DMA engine that copies memory as a device of the test importer
+ * DMA engines that copy memory, as devices of the test importer
  */
 
 #include <linux/dmaengine.h>
@@ -10,7 +10,7 @@
 
 /**
  * struct engine - a channel
- * @mover: what the importer knows of it
+ * @mover: the channel as the importer knows it
  * @channel: the channel, NULL if there is none
  */
 struct engine {
@@ -38,19 +38,19 @@ static int engine_copy(struct mover *mover, dma_addr_t to, dma_addr_t from,
 	if (dma_sync_wait(engine->channel, cookie) == DMA_COMPLETE)
 		return 0;
 
-	/* Nothing may be written when the buffer is unmapped */
+	/* The engine must not write after the buffer is unmapped */
 	dmaengine_terminate_sync(engine->channel);
 
 	return -EIO;
 }
 
-/* Another channel of the same device would be no other device */
+/* Each channel must belong to a different device */
 static bool engine_is_new(struct dma_chan *channel, void *unused)
 {
 	return !is_mover(channel->device->dev);
 }
 
-/* As many as there are, and there may be none */
+/* Register at most MOVER_MAX engines. The machine may have none */
 void engines_register(void)
 {
 	dma_cap_mask_t mask;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * QEMU's "edu" on PCI as a device of the test importer
+ * QEMU's PCI device "edu" as a device of the test importer
  *
- * It has a page of memory of its own, to which and from which it copies by DMA.
+ * The device has a page of memory. It copies to that page and from it by DMA.
  */
 
 #include <linux/dma-mapping.h>
@@ -16,7 +16,7 @@
 
 #include "heap_test_mover.h"
 
-/* Registers, and where its memory is in its own eyes */
+/* Registers, and the address of the device's memory as the device sees it */
 #define EDU_SOURCE	0x80
 #define EDU_DEST	0x88
 #define EDU_COUNT	0x90
@@ -30,7 +30,7 @@
 
 /**
  * struct edu - a device
- * @mover: what the importer knows of it
+ * @mover: the device as the importer knows it
  * @regs: its registers
  */
 struct edu {
@@ -82,7 +82,7 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	edu->regs = pcim_iomap(pdev, 0, 0);
 	if (!edu->regs)
 		return -ENOMEM;
-	/* That of the emulator's option dma_mask */
+	/* The mask that QEMU's option dma_mask sets */
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32));
 	if (ret)
 		return ret;

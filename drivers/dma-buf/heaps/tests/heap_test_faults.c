@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slab allocations of a test that fail, one after the other
+ * Make slab allocations of a test fail, one after the other
  */
 
 #include <linux/compiler.h>
@@ -50,9 +50,8 @@ static void heap_test_faults_exit(void *data)
 }
 
 /*
- * Have failslab consider allocations that may reclaim, which it does not by
- * default, and keep quiet. Nobody is concerned but tasks that have armed a
- * fault. Skips the test on a kernel that cannot do this.
+ * Make failslab fail allocations that may reclaim, too, and make it quiet. Only tasks
+ * that have armed a fault are affected. Skip the test on a kernel that cannot do this.
  */
 void heap_test_faults_init(struct kunit *test)
 {
@@ -81,14 +80,14 @@ void heap_test_faults_init(struct kunit *test)
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_faults_init, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Let the @nth slab allocation of this task fail, 1 is the next one */
+/* Make the @nth slab allocation of this task fail; 1 is the next one */
 void heap_test_fault_arm(unsigned int nth)
 {
 	heap_test_set_fail_nth(nth);
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_fault_arm, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Disarm, and tell whether there was an allocation that failed */
+/* Disarm the fault; returns whether an allocation failed */
 bool heap_test_fault_taken(void)
 {
 	bool taken = !heap_test_get_fail_nth();
@@ -102,10 +101,10 @@ EXPORT_SYMBOL_NS_GPL(heap_test_fault_taken, EXPORTED_FOR_KUNIT_TESTING);
 #define HEAP_TEST_SWEEPS	5
 
 /*
- * Take @step again and again, with one allocation more before the one that
- * fails, until none does; it fails at least @expected times. A debugging
- * facility that fills a store of its own now and then moves all allocations
- * after it, past the fault: another sweep finds those.
+ * Call @step repeatedly, each time with a later slab allocation that fails, until no
+ * allocation fails. In one of the sweeps @step must fail at least @expected times. A
+ * debugging facility that fills a store of its own now and then shifts the allocations
+ * after it past the fault: another sweep finds those.
  */
 void heap_test_sweep_faults(struct kunit *test, heap_test_step step,
 			    void *data, unsigned int expected)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device of the test importer that is at work when others look
+ * A device of the test importer that is at work when a task looks at the buffer
  *
- * It announces that by a fence, and writes when somebody waits for that, not
- * before: whoever does not wait first sees what was there.
+ * The device announces its write with a fence. It writes when a task waits for the
+ * fence, not before. A task that does not wait first sees the old contents.
  */
 
 #include <linux/container_of.h>
@@ -19,12 +19,13 @@
 #include "heap_test_importer.h"
 
 /**
- * struct late_write - a write of a device that waits for somebody to wait
- * @fence: ends with the write; first, as it is freed by its address
- * @lock: of @fence
+ * struct late_write - a write of a device that starts when a task waits for it
+ * @fence: signals at the end of the write; the first member, because
+ *	   dma_fence_free() frees its address
+ * @lock: lock of @fence
  * @work: the write
- * @session: whose device it is
- * @args: of importer_dwrite()
+ * @session: session of the device
+ * @args: arguments of importer_dwrite()
  */
 struct late_write {
 	struct dma_fence fence;
@@ -50,7 +51,7 @@ static const char *late_write_name(struct dma_fence *fence)
 	return NAME;
 }
 
-/* The work has a reference of its own */
+/* The work has its own reference */
 static bool late_write_enable_signaling(struct dma_fence *fence)
 {
 	struct late_write *late = container_of(fence, struct late_write, fence);
@@ -111,7 +112,7 @@ int importer_dlater(struct importer_session *session, const u64 *args)
 	return ret;
 }
 
-/* Whether anybody waits or not */
+/* The wait here also starts a write that no other task has waited for */
 void importer_end_late_write(struct importer_session *session)
 {
 	struct late_write *late;

@@ -75,7 +75,7 @@ struct device *heap_test_device(struct kunit *test, const char *name)
 	struct device *dev;
 	int ret;
 
-	/* Before the device, to be freed after it */
+	/* Allocate this before the device, so that it is freed after the device */
 	parms = kunit_kzalloc(test, sizeof(*parms), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, parms);
 
@@ -104,7 +104,6 @@ static void heap_test_set_coherent(struct device *dev, bool coherent)
 }
 #endif
 
-/* Let the device see the CPU's caches */
 bool heap_test_make_coherent(struct device *dev)
 {
 	heap_test_set_coherent(dev, true);
@@ -113,7 +112,6 @@ bool heap_test_make_coherent(struct device *dev)
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_make_coherent, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Let the device go past the CPU's caches */
 bool heap_test_make_noncoherent(struct device *dev)
 {
 	heap_test_set_coherent(dev, false);
@@ -171,7 +169,7 @@ void heap_test_run_jobs(struct kunit *test, struct heap_test_job *jobs,
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_run_jobs, EXPORTED_FOR_KUNIT_TESTING);
 
-/* The variable behind a debugfs file made for it, or NULL */
+/* Returns the variable that a debugfs file shows, or NULL */
 void *heap_test_debugfs_variable(const char *dir_name, const char *name)
 {
 	struct dentry *dir, *file;

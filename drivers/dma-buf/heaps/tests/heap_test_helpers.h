@@ -21,13 +21,13 @@ struct kunit;
 struct sg_table;
 struct task_struct;
 
-/* How often what takes long is done: less on a kernel that watches itself */
+/* Slow tests do fewer rounds on a kernel with slow debugging */
 #define HEAP_TEST_IS_SLOW	(IS_ENABLED(CONFIG_KCSAN) || \
 				 IS_ENABLED(CONFIG_KASAN) || \
 				 IS_ENABLED(CONFIG_PROVE_LOCKING))
 #define HEAP_TEST_ROUNDS(n)	((n) / (HEAP_TEST_IS_SLOW ? 5 : 1))
 
-/* Like kunit_skip(), but see the parameter "need"; words in heap_test_skip.c */
+/* Like kunit_skip(), but fails if the parameter "need" has @word: see heap_test_skip.c */
 void heap_test_skip(struct kunit *test, const char *word, const char *reason);
 
 /* Heaps, removed when the test ends */
@@ -40,24 +40,24 @@ void heap_test_del(struct kunit *test, struct dma_heap *heap);
 /* Devices that reach all memory, removed when the test ends */
 struct device *heap_test_device(struct kunit *test, const char *name);
 
-/* The same of a kind: false if there is no such device on this machine */
+/* Change the kind of a device. Each returns false if the machine has no such devices */
 bool heap_test_make_coherent(struct device *dev);
 bool heap_test_make_noncoherent(struct device *dev);
 bool heap_test_make_bouncing(struct kunit *test, struct device *dev);
 
 /**
  * struct heap_test_source - memory from the page allocator, for a test's heap
- * @base: what the exporter knows
+ * @base: the source as the exporter knows it
  * @orders: orders of the chunks of a backing
- * @count: how many chunks a backing has
- * @ret: errno to fail with
- * @written_back: what backings say of their cache lines
+ * @count: number of chunks of a backing
+ * @ret: error that alloc returns, or 0
+ * @written_back: value of &dma_heap_backing.written_back in the backings
  * @keep: use one backing again and again
- * @kept: the one that is kept while no buffer has it
+ * @kept: the kept backing while no buffer has it
  * @backing: the newest backing
- * @calls: how often alloc was called
- * @allocated: how often it gave something
- * @freed: how often something was given back
+ * @calls: number of calls of alloc
+ * @allocated: number of backings that alloc returned
+ * @freed: number of backings that the source got back
  */
 struct heap_test_source {
 	struct dma_heap_source base;
@@ -79,11 +79,11 @@ void heap_test_free_pages(struct sg_table *sgt);
 size_t heap_test_source_size(const struct heap_test_source *source);
 void heap_test_source_empty(struct heap_test_source *source);
 
-/* Of a heap whose private data is the base of a struct heap_test_source */
+/* For a heap whose private data is @base of a struct heap_test_source */
 extern const struct dma_heap_ops heap_test_source_heap_ops;
 
 /**
- * struct heap_test_job - something to be done in a thread of its own
+ * struct heap_test_job - a function that runs in its own thread
  * @func: function to run
  * @data: its argument
  * @start: internal
@@ -101,18 +101,18 @@ struct heap_test_job {
 void heap_test_run_jobs(struct kunit *test, struct heap_test_job *jobs,
 			unsigned int count);
 
-/* Slab allocations of this task that fail */
+/* Let slab allocations of this task fail */
 void heap_test_faults_init(struct kunit *test);
 void heap_test_fault_arm(unsigned int nth);
 bool heap_test_fault_taken(void);
 
-/* No more steps than this are worth trying, no function allocates that often */
+/* Most steps to try: no function allocates that often */
 #define HEAP_TEST_MAX_FAULTS	200
 
 /*
- * Does once what can run into the fault that is armed, disarms it with
- * heap_test_fault_taken(), whose answer goes to @taken, and returns whether it
- * failed for that.
+ * A step runs once with an armed fault. It disarms the fault with
+ * heap_test_fault_taken() and stores the answer in @taken. It returns whether the
+ * fault made it fail.
  */
 typedef bool (*heap_test_step)(struct kunit *test, void *data, bool *taken);
 
@@ -122,7 +122,7 @@ void heap_test_sweep_faults(struct kunit *test, heap_test_step step,
 /* Complaints of CONFIG_DMA_API_DEBUG since boot */
 u32 heap_test_dma_errors(struct kunit *test);
 
-/* A device that cannot map anything, until it is repaired */
+/* All maps of a broken device fail until it is repaired */
 struct io_tlb_mem *heap_test_break_dma(struct kunit *test, struct device *dev);
 void heap_test_repair_dma(struct device *dev, struct io_tlb_mem *mem);
 
@@ -135,11 +135,11 @@ enum heap_test_dma_op {
 
 /**
  * struct heap_test_dma_event - one call of the DMA API for a scatterlist
- * @dev: device it was made for
- * @op: function called
- * @dir: direction given
- * @attrs: attributes given, 0 for a sync
- * @nents: entries of the scatterlist given
+ * @dev: device in the call
+ * @op: function of the call
+ * @dir: direction in the call
+ * @attrs: attributes in the call, 0 for a sync
+ * @nents: number of entries of the scatterlist
  */
 struct heap_test_dma_event {
 	struct device *dev;
@@ -152,11 +152,11 @@ struct heap_test_dma_event {
 #define HEAP_TEST_MAX_EVENTS	16
 
 /**
- * struct heap_test_dma_trace - what was asked of the DMA API
+ * struct heap_test_dma_trace - recorded calls of the DMA API
  * @lock: protects @events and @count
- * @devs: the devices of interest
- * @events: what was done for them, in order
- * @count: how many events there were, even if not all fitted
+ * @devs: devices whose calls are recorded
+ * @events: the calls, in order
+ * @count: number of calls, also if not all of them fitted
  */
 struct heap_test_dma_trace {
 	spinlock_t lock;	/* see above */
@@ -168,7 +168,7 @@ struct heap_test_dma_trace {
 #define HEAP_TEST_MAX_PROBES	8
 
 /**
- * struct heap_test_probe - a function to be called for a trace event
+ * struct heap_test_probe - a function that is called for a trace event
  * @name: the event
  * @func: the function
  */
@@ -189,7 +189,7 @@ void heap_test_dma_trace_expect(struct kunit *test,
 				const struct heap_test_dma_event *expected,
 				unsigned int count);
 
-/* For the helpers themselves */
+/* Only for the helpers */
 void *heap_test_debugfs_variable(const char *dir_name, const char *name);
 
 #endif /* _HEAP_TEST_HELPERS_H */

@@ -95,7 +95,7 @@ int importer_import(struct importer_session *session, const u64 *args)
 	return 0;
 }
 
-/* An address of the device leads to the buffer, or to a copy */
+/* The physical address behind a device's address: in the buffer, or in a copy */
 static phys_addr_t device_sees(struct device *dev, struct scatterlist *sg)
 {
 	dma_addr_t addr = sg_dma_address(sg);
@@ -105,7 +105,7 @@ static phys_addr_t device_sees(struct device *dev, struct scatterlist *sg)
 	       dma_to_phys(dev, addr);
 }
 
-/* An IOMMU makes one segment of many chunks: its number tells nothing */
+/* Search all chunks: an IOMMU makes one segment of many chunks */
 static bool is_in_buffer(struct importer_session *session, phys_addr_t phys)
 {
 	struct scatterlist *sg;
@@ -160,8 +160,8 @@ int importer_map(struct importer_session *session, const u64 *args)
 }
 
 /*
- * A page as the device sees it, which the kernel need not have mapped. The caches
- * of an emulator are coherent with everything: no need to go past them.
+ * Map a page that the device sees. The kernel may have no mapping of the page. The
+ * caches of an emulator are coherent, so a cached mapping will do.
  */
 static void *device_page(phys_addr_t phys, bool *is_ram)
 {
@@ -180,7 +180,7 @@ static void device_put_page(void *page, bool is_ram)
 		memunmap(page);
 }
 
-/* How many of the words are written, or as they should be */
+/* Write or check words. Returns how many are written, or as expected */
 static size_t device_words(u64 *word, size_t count, u64 offset, u32 seed,
 			   bool write)
 {
@@ -198,7 +198,7 @@ static size_t device_words(u64 *word, size_t count, u64 offset, u32 seed,
 	return i;
 }
 
-/* What the device does to a part of one page; how many bytes went well */
+/* Let the device access a part of one page. Returns how many bytes went well */
 static size_t device_part(phys_addr_t phys, size_t len, u64 offset, u32 seed,
 			  bool write)
 {
@@ -216,7 +216,10 @@ static size_t device_part(phys_addr_t phys, size_t len, u64 offset, u32 seed,
 	return good * sizeof(u64);
 }
 
-/* The offset of the first word that is not as expected, or -1 */
+/*
+ * Returns the offset of the first unexpected word, -1 if there is none, or what
+ * mover_access() returned.
+ */
 static long long device_access(struct importer_session *session, const u64 *args,
 			       bool write)
 {

@@ -2,66 +2,71 @@
 /*
  * An importer for the selftests of the DMA-BUF heaps
  *
- * User space can see neither the pages of a buffer nor how they are mapped. To
- * learn that it writes one of these to dma_heap_test_importer in debugfs and
- * reads the answer from the same open file:
+ * User space can see neither the pages of a buffer nor their mappings. So a test writes
+ * one of these commands to dma_heap_test_importer in debugfs, and reads the answer from
+ * the same open file:
  *
- * "chunks FD DEVICE": map the buffer for the device; a line "page PFN NODE PAGES"
- *	for each chunk of memory, then a line "dma ADDRESS LENGTH" for each
- *	segment the device sees
- * "vmap FD": "attributes N", the memory attributes of a kernel mapping as the
- *	CPU sees them, on arm64
- * "fill FD SEED": the pattern of pattern_fill(), through a kernel mapping
- * "check FD SEED": "offset N" of the first word that is not of that pattern
- * "user ADDRESS PAGES": a line "PFN WRITECOMBINED BLOCK WRITABLE" for each page of a
- *	mapping of the caller, the last three 0 or 1; a block is what maps more than
- *	a page. At most 4096 pages.
+ * "chunks FD DEVICE": map the buffer for the device. The answer is a line "page PFN
+ *	NODE PAGES" for each chunk of memory, then a line "dma ADDRESS LENGTH" for
+ *	each segment that the device sees.
+ * "vmap FD": the answer is "attributes N": the memory attributes of a kernel mapping
+ *	as the CPU sees them, on arm64.
+ * "fill FD SEED": write the pattern of pattern_fill() through a kernel mapping.
+ * "check FD SEED": the answer is "offset N" of the first word without that pattern.
+ * "user ADDRESS PAGES": the answer is a line "PFN WRITECOMBINED BLOCK WRITABLE" for
+ *	each page of a mapping of the caller, at most 4096 pages. The last three are 0
+ *	or 1. BLOCK is 1 for a PMD mapping.
  *
- * DEVICE is 64 or 32, which is the bits in the DMA mask of a device that is not
- * coherent, where there are such; 1, which is coherent; or 2, which works on
- * copies of all it maps, of 256 KiB each, where the kernel can make any. 3 and 4
- * really move bytes: QEMU's device "edu", or a DMA engine that copies memory, where
- * the machine has such devices.
+ * DEVICE is a number:
+ *
+ * 64, 32: a noncoherent device, where the kernel has such devices. The number is the
+ *	bits of its DMA mask.
+ * 1: a coherent device.
+ * 2: a device that gets copies (swiotlb) of all its mappings, of 256 KiB each, where
+ *	the kernel can make copies.
+ * 3, 4: devices that really move bytes, where the machine has them: QEMU's device
+ *	"edu", or a DMA engine that copies memory.
  *
  * An open file can hold one buffer, so that a program can do something else in
- * between. All of it ends when the file is closed:
+ * between. Closing the file ends all of this:
  *
- * "import FD DEVICE": attach the device to the buffer
- * "map DIR": map it, with the value of enum dma_data_direction; "bounces N" and
- *	"coherent N"
- * "dwrite OFFSET LEN SEED": let the device write the pattern of fill
- * "dread OFFSET LEN SEED": "offset N" of the first word the device sees that is
- *	not of that pattern
- * "dcopy OFFSET LEN": let one that moves bytes write what it has read last
- * "dlater OFFSET LEN SEED": like dwrite, but not before somebody waits for it
- * "untrusted DEVICE YES": have the next mappings of an "edu" made as for a
- *	device that could be malicious, or no longer
- * "hold", "release": have the kernel map it, and undo that
- * "unmap", "drop": undo what map and import did
+ * "import FD DEVICE": attach the device to the buffer.
+ * "map DIR": map the buffer. DIR is a value of enum dma_data_direction. The answer is
+ *	"bounces N" and "coherent N".
+ * "dwrite OFFSET LEN SEED": let the device write the pattern of fill.
+ * "dread OFFSET LEN SEED": the answer is "offset N" of the first word that the device
+ *	sees without that pattern.
+ * "dcopy OFFSET LEN": let a device that moves bytes write the bytes it read last.
+ * "dlater OFFSET LEN SEED": like dwrite, but the device writes when a task waits for
+ *	the write.
+ * "untrusted DEVICE YES": if YES is not 0, map an "edu" from now on like a device that
+ *	could be malicious. If YES is 0, undo that.
+ * "hold", "release": map the buffer for the kernel, and undo that.
+ * "unmap", "drop": undo map and import.
  *
- * Calls for the maintenance of caches can be counted in one buffer, whoever it is
- * that makes them:
+ * Calls for cache maintenance can be counted for one buffer, from any caller:
  *
- * "watch FD": the buffer from now on. Coherent devices are shown what others have
- *	written; that is for a new buffer to be nothing
- * "count": from zero again
- * "counted": "clean CALLS BYTES FIRST END" and "drop CALLS BYTES FIRST END": how
- *	often caches were written back and invalidated, and the range that
- *	covers it all
+ * "watch FD": count for this buffer from now on. This maps the buffer for the coherent
+ *	device, and so shows the device what others have written. That must be nothing,
+ *	as in a new buffer.
+ * "count": count from zero again.
+ * "counted": the answer is "clean CALLS BYTES FIRST END" and "drop CALLS BYTES FIRST
+ *	END": how often caches were written back and invalidated, and the range that
+ *	covers all of these calls.
  *
- * What it costs to share a buffer can be measured, see heap_test_timing.c:
+ * The costs of sharing a buffer can be measured, see heap_test_timing.c:
  *
- * "time FD IMPORTERS COHERENT BYTES": let so many devices, 1 to 8, attach, map,
- *	be there while the CPU accesses all of the buffer, then 4 KiB of it, unmap
- *	and detach; a line "PHASE N" for each, with the ns it took all of them or,
- *	if BYTES is 1, the bytes for which caches were maintained, on arm64. The
- *	devices are not coherent unless COHERENT is 1.
+ * "time FD IMPORTERS COHERENT BYTES": 1 to 8 devices attach and map. The CPU accesses
+ *	all of the buffer, then 4 KiB of it. The devices unmap and detach. The answer is
+ *	a line "PHASE N" for each phase. N is the ns for all devices. If BYTES is 1, N
+ *	is the bytes of cache maintenance, where the kernel can count them. The devices
+ *	are noncoherent unless COHERENT is 1.
  *
- * And the heaps' own interface for drivers can be used, see heap_test_kalloc.c:
+ * The heaps' interface for drivers can be used, see heap_test_kalloc.c:
  *
- * "kalloc HEAP BYTES": allocate a buffer, look through a kernel mapping whether
- *	all of it is zero (EIO if not), dirty it and free it; ENOENT if there is
- *	no such heap
+ * "kalloc HEAP BYTES": allocate a buffer, check through a kernel mapping that all of it
+ *	is zero, make it dirty and free it. The error is EIO if it was not zero, and
+ *	ENOENT if there is no such heap.
  */
 
 #include <linux/debugfs.h>
@@ -88,7 +93,6 @@ static const unsigned int device_ids[] = {
 static struct platform_device *devices[ARRAY_SIZE(device_ids)];
 static struct dentry *debugfs_file;
 
-/* Room for an answer */
 int answer_alloc(struct answer *answer, unsigned int lines)
 {
 	answer->size = (size_t)lines * LINE_SIZE;
@@ -115,7 +119,7 @@ void answer_add(struct answer *answer, const char *fmt, ...)
 	va_end(args);
 }
 
-/* NULL if this machine cannot have such a device */
+/* Returns NULL if this machine has no such device */
 struct device *importer_device(u64 id)
 {
 	int i;
@@ -127,7 +131,7 @@ struct device *importer_device(u64 id)
 	return id >= DEVICE_MOVER ? mover_device(id - DEVICE_MOVER) : NULL;
 }
 
-/* As in heap_helpers.c of the selftests */
+/* The same pattern as in heap_pattern.c of the selftests */
 u64 importer_pattern(size_t offset, u32 seed)
 {
 	return ((u64)(seed ^ 0x5aa5c33cU) << 32) + offset;
@@ -135,7 +139,7 @@ u64 importer_pattern(size_t offset, u32 seed)
 
 #define MAX_ARGS	4
 
-/* With a name of a heap in it */
+/* Long enough for the name of a heap */
 #define MAX_COMMAND	128
 
 static int importer_untrusted(struct importer_session *session, const u64 *args)
@@ -172,7 +176,7 @@ static const struct {
 	{ "time", importer_time, 4 },
 };
 
-/* The only one whose arguments are not numbers alone */
+/* The only command with an argument that is not a number */
 #define KALLOC		"kalloc "
 
 static int do_command(struct importer_session *session, const char *command)
@@ -275,8 +279,8 @@ static void remove_devices(void)
 }
 
 /*
- * A pool of bounce buffers is made use of by force through a handle of its own
- * on the pool that everybody shares. Not one that grows: that needs more.
+ * Force the device to use swiotlb: give it its own handle of the pool that all devices
+ * share. This does not work with CONFIG_SWIOTLB_DYNAMIC: a growing pool needs more.
  */
 #if defined(CONFIG_SWIOTLB) && !defined(CONFIG_SWIOTLB_DYNAMIC)
 
@@ -305,7 +309,7 @@ static bool make_bouncing(struct device *dev)
 
 #endif
 
-/* Nor does it get copies when everybody else does */
+/* The device gets no copies, even if all other devices do */
 static bool make_coherent(struct device *dev)
 {
 #ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
@@ -318,7 +322,7 @@ static bool make_coherent(struct device *dev)
 	return dev_is_dma_coherent(dev);
 }
 
-/* Where devices are coherent if nobody says otherwise, as on riscv */
+/* Needed where devices are coherent by default, as on riscv */
 static void make_noncoherent(struct device *dev)
 {
 #ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
@@ -326,7 +330,7 @@ static void make_noncoherent(struct device *dev)
 #endif
 }
 
-/* What this machine cannot have is left out */
+/* Leave out a device that this machine cannot have */
 static int add_device(int i)
 {
 	const struct platform_device_info info = {

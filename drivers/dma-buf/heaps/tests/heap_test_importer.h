@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the test importer share
+ * Shared by the files of the test importer
  */
 #ifndef _HEAP_TEST_IMPORTER_H
 #define _HEAP_TEST_IMPORTER_H
@@ -25,11 +25,11 @@ struct sg_table;
 #define LINE_SIZE	64
 
 /**
- * struct answer - text to be read from debugfs
- * @lock: against a reader while the text is made
+ * struct answer - text for readers of the debugfs file
+ * @lock: keeps readers away while a command makes the text
  * @text: the text
- * @size: bytes there is room for
- * @len: bytes there are
+ * @size: size of @text in bytes
+ * @len: bytes used in @text
  */
 struct answer {
 	struct mutex lock;	/* see above */
@@ -41,15 +41,15 @@ struct answer {
 int answer_alloc(struct answer *answer, unsigned int lines);
 __printf(2, 3) void answer_add(struct answer *answer, const char *fmt, ...);
 
-/* Those below 32 have masks of 64 bits */
+/* Devices with a number below 32 have masks of 64 bits */
 #define DEVICE_COHERENT	1
 #define DEVICE_BOUNCES	2
 
-/* And from this one on, MOVER_MAX that move bytes */
+/* The first of MOVER_MAX devices that move bytes */
 #define DEVICE_MOVER	3
 #define MOVER_MAX	2
 
-/* The most that one copies at a time */
+/* The most bytes that a device copies at a time */
 #define MOVER_TRANSFER	2048
 
 struct device *importer_device(u64 id);
@@ -57,13 +57,13 @@ u64 importer_pattern(size_t offset, u32 seed);
 
 /**
  * struct importer_session - an open file
- * @answer: what there is to read
- * @buf: buffer it holds, or NULL
- * @attachment: of the device to the buffer
+ * @answer: the answer to read
+ * @buf: the buffer that it holds, or NULL
+ * @attachment: attachment of the device to the buffer
  * @sgt: the mapping, or NULL
- * @dir: of the mapping
- * @map: the kernel's mapping, if there is one
- * @late: ends with a write of the device that has been announced, or NULL
+ * @dir: direction of the mapping
+ * @map: the kernel mapping, if there is one
+ * @late: fence of an announced write of the device, or NULL
  */
 struct importer_session {
 	struct answer answer;
@@ -145,7 +145,7 @@ s64 importer_maintained(void);
 /* heap_test_timing.c */
 int importer_time(struct importer_session *session, const u64 *args);
 
-/* Only where this kernel's heaps are those that belong to the importer */
+/* Only if this kernel has the heaps that belong to the importer */
 #if IS_REACHABLE(CONFIG_DMABUF_HEAPS_BUFFER)
 int heap_test_kalloc(const char *args);
 #else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a driver does that needs a buffer of a heap by itself, for the test
- * importer
+ * A buffer of a heap that the kernel allocates and uses, as a driver does; part of the
+ * test importer
  */
 
 #include <linux/dma-buf.h>
@@ -19,7 +19,7 @@
 
 #define DIRT	0xa5
 
-/* Look at all of the buffer, and leave it as dirty as can be */
+/* Check that the buffer is zeroed, and make all of it dirty */
 static int use_map(const struct dma_buf *buf, void *vaddr)
 {
 	const void *dirt = memchr_inv(vaddr, 0, buf->size);
@@ -48,7 +48,7 @@ static int use_buffer(struct dma_buf *buf)
 	return ret;
 }
 
-/* @args: the name of the heap, a blank and how many bytes */
+/* @args: name of the heap, a blank, size in bytes */
 int heap_test_kalloc(const char *args)
 {
 	char name[DMA_HEAP_NAME_MAX + 1];
@@ -66,7 +66,7 @@ int heap_test_kalloc(const char *args)
 		return -ENOENT;
 
 	buf = dma_heap_buffer_alloc(heap, size, O_RDWR | O_CLOEXEC, 0);
-	/* The buffer does not need it any more */
+	/* The buffer does not need this reference to the heap */
 	dma_heap_put(heap);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the test importer sees of a buffer, and of a mapping of its caller: pages,
- * contents, attributes
+ * The test importer looks at a buffer and at a mapping of its caller: pages, contents,
+ * attributes
  */
 
 #include <linux/bitfield.h>
@@ -132,7 +132,7 @@ static int do_mapped(struct answer *answer, const char *verb, void *p,
 	return min(ret, 0);
 }
 
-/* Carry out a verb on a kernel mapping */
+/* Run a command on a kernel mapping */
 static int do_vmap(struct answer *answer, const char *verb, struct dma_buf *buf,
 		   u64 seed)
 {
@@ -167,7 +167,7 @@ static int tell_user_page(struct answer *answer, unsigned long address)
 		return ret;
 
 	wc = pgprot_writecombine(args.pgprot);
-	/* It has an entry for a page only if there is one */
+	/* args.ptep is NULL for a PMD mapping */
 	answer_add(answer, "%lu %d %d %d\n", args.pfn,
 		   pgprot_val(wc) == pgprot_val(args.pgprot), !args.ptep,
 		   args.writable);

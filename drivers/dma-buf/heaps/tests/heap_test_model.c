@@ -17,13 +17,13 @@ static u64 lines_between(size_t first, size_t end)
 	return first < end ? GENMASK_ULL(end - 1, first) : 0;
 }
 
-/* Lines all of which is in the range */
+/* Lines that are completely in the range */
 static u64 lines_within(size_t start, size_t end)
 {
 	return lines_between(DIV_ROUND_UP(start, LINE_SIZE), end / LINE_SIZE);
 }
 
-/* Lines any of which is in the range */
+/* Lines that are at least partly in the range */
 static u64 lines_touched(size_t start, size_t end)
 {
 	return lines_between(start / LINE_SIZE, DIV_ROUND_UP(end, LINE_SIZE));
@@ -65,7 +65,7 @@ static bool noncoherent_writes(struct model *m)
 	       user_writes(m, HEAP_CACHE_NONCOHERENT + 1);
 }
 
-/* Lines that the CPU is about to write in an access */
+/* Lines that the CPU may write in its current accesses */
 static u64 lines_in_writing(struct model *m)
 {
 	unsigned int i;
@@ -80,7 +80,7 @@ static u64 lines_in_writing(struct model *m)
 	return lines;
 }
 
-/* From the first to the last line of those that are being written */
+/* All lines from the first to the last of @lines */
 static u64 hull(u64 lines)
 {
 	return lines ? GENMASK_ULL(fls64(lines) - 1, __ffs64(lines)) : 0;
@@ -95,7 +95,7 @@ static void model_error(struct model *m, u64 lines, const char *error)
 	m->error_lines = lines;
 }
 
-/* What the exporter asked for */
+/* The maintenance that the exporter asked for */
 
 static void model_write_back(struct model *m, u64 lines)
 {
@@ -109,7 +109,7 @@ static void model_drop(struct model *m, size_t start, size_t end)
 {
 	u64 lines = lines_touched(start, end);
 
-	/* To drop a part of a line is to write it back first */
+	/* The CPU writes back a line before it invalidates a part of it */
 	model_write_back(m, lines & ~lines_within(start, end));
 	model_error(m, lines & m->cache_dirty & m->memory_old & ~m->cache_old,
 		    "drops dirty lines");
@@ -121,7 +121,7 @@ static void model_drop(struct model *m, size_t start, size_t end)
 static void model_to_user(struct model *m, unsigned int user, size_t start,
 			  size_t end)
 {
-	/* A part of a line is what came from there when the access began */
+	/* The rest of a partly covered line came from the copy when the access began */
 	u64 lines = lines_within(start, end);
 
 	m->copy_old[user] = (m->copy_old[user] & ~lines) |
@@ -169,7 +169,7 @@ static void model_event(struct model *m, const struct heap_cache_event *event)
 	}
 }
 
-/* Who writes, and who may see it */
+/* Writes, and the users that may see them */
 
 static void model_wrote(struct model *m, unsigned int writer, u64 lines)
 {
@@ -186,7 +186,7 @@ static void model_wrote(struct model *m, unsigned int writer, u64 lines)
 	m->wrote[writer] |= lines;
 }
 
-/* Have @writer write lines, which must be the newest ones where it writes */
+/* Let @writer write lines. The lines must be the newest in the place it writes to */
 void model_write(struct model *m, unsigned int writer, u64 lines)
 {
 	if (is_noncoherent(writer)) {
@@ -209,7 +209,7 @@ void model_write(struct model *m, unsigned int writer, u64 lines)
 	model_wrote(m, writer, lines);
 }
 
-/* May the copy of a device that writes be older than what the CPU is writing? */
+/* May a writing device's copy be older than what the CPU is writing? */
 bool model_copy_is_older(struct model *m)
 {
 	return bouncing_writes(m) && lines_in_writing(m);
@@ -240,7 +240,7 @@ u64 model_lines_may_write(struct model *m, unsigned int writer)
 	if (!user_writes(m, writer) ||
 	    (bouncing_writes(m) && !model_is_bouncing(writer)))
 		return 0;
-	/* The end of a kernel mapping overwrites the copy */
+	/* The end of a kernel mapping overwrites the device's copy */
 	if (model_is_bouncing(writer) && m->cache->vmapped)
 		return 0;
 
@@ -248,7 +248,7 @@ u64 model_lines_may_write(struct model *m, unsigned int writer)
 	       ~(model_is_bouncing(writer) ? m->writing : lines_in_writing(m));
 }
 
-/* After a step, somebody may see more than before */
+/* After a step, a user may see more than before */
 
 static void model_user_maps(struct model *m, unsigned int user,
 			    enum dma_data_direction dir)
@@ -284,7 +284,7 @@ static void model_cpu_looks(struct model *m, u64 lines)
 		m->may_be_stale = false;
 }
 
-/* A copy may be older than what the CPU is in the middle of writing elsewhere */
+/* A copy may be older than the lines that another access is writing */
 static void model_access_begins(struct model *m,
 				const struct heap_cache_step *step)
 {
@@ -335,7 +335,7 @@ static void model_after_step(struct model *m, const struct heap_cache_step *step
 	}
 }
 
-/* Nobody may see anything old */
+/* Check that no user sees old lines */
 static void model_look(struct model *m)
 {
 	u64 in_writing = lines_in_writing(m);
@@ -358,7 +358,7 @@ static void model_look(struct model *m)
 	}
 }
 
-/* Do a step with the buffer and the model, and look for what is wrong then */
+/* Do a step with the buffer and the model, and check the model after it */
 int model_do(struct model *m, const struct heap_cache_step *step)
 {
 	struct heap_cache *cache = m->cache;

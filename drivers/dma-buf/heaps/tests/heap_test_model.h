@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A model of caches, to hold the exporter of DMA-BUF heaps against
+ * A model of caches, to compare the exporter of DMA-BUF heaps with
  *
- * Steps are done with a buffer, and between them devices and the CPU write some
- * lines, where they may. The maintenance that the exporter asks for is done to the
- * model, which knows of each line where its newest contents may be missing: in
- * memory, in the CPU's caches, in the copy of a device that bounces. "May" is all
- * that caches could have done by themselves: fetch any line at any time, and write
- * back a dirty one. After each step, nobody who may look may see anything but the
- * newest.
+ * The test does steps with a buffer. Between two steps, devices and the CPU write some
+ * lines, where they may. The model does the maintenance that the exporter asks for. It
+ * knows for each line which places may lack the newest contents: memory, the CPU's
+ * caches, or the copy of a device that gets copies (swiotlb). "May" covers all that
+ * caches can do by themselves: fetch any line at any time, and write back a dirty
+ * line. After each step, a user that may look must see only the newest contents.
  *
- * Who may look, and write, as a line is written in parts:
- * - The CPU sees what was written before the begin of an access, or before the
- *   kernel mapped the buffer, and what it wrote itself.
- * - A device sees what was written before it was mapped. While it is, it sees
- *   what the CPU wrote in an access that has ended, and what another device wrote
- *   that has been unmapped. A device that bounces does not see the latter.
- * - What the CPU is about to write in an access is nobody else's until it ends.
- * - While a device that bounces is mapped to write, nobody else writes but the
- *   CPU in an access, and as long as it does, no other access begins, and the
- *   device is neither mapped again nor unmapped: the copy comes back as a whole.
- * - User space may do without accesses as long as no device can have written.
+ * Rules for looking and writing, because a line is written in parts:
+ * - The CPU sees what was written before an access began, or before the kernel mapped
+ *   the buffer. It also sees its own writes.
+ * - A device sees what was written before it was mapped. While it is mapped, it sees
+ *   what the CPU wrote in an access that has ended. It also sees what another device
+ *   wrote that has been unmapped, unless it gets copies.
+ * - Until a CPU access ends, no device may use the lines that the access may write.
+ * - While a device that gets copies is mapped to write, only that device and the CPU in
+ *   an access may write. During such an access, no other access begins, and the device
+ *   is neither mapped again nor unmapped: the copy comes back as a whole.
+ * - User space may write without an access as long as no noncoherent device can have
+ *   written.
  */
 #ifndef _HEAP_TEST_MODEL_H
 #define _HEAP_TEST_MODEL_H
@@ -32,22 +32,22 @@
 
 #include "heap_test_cache.h"
 
-/* A line for each bit of a word, in four pages */
+/* A line for each bit of a u64, in four pages */
 #define LINE_SIZE	(4 * PAGE_SIZE / 64)
 #define ALL_LINES	(~0ULL)
 
 #define MAX_STEPS	24
 #define MAX_ACCESSES	3
 
-/* Who writes, beyond the users of &struct heap_cache */
+/* The CPU also writes, besides the users of &struct heap_cache */
 #define CPU		HEAP_CACHE_USERS
 #define WRITERS		(HEAP_CACHE_USERS + 1)
 
 /**
- * struct model_step - a step, and who wrote what after it
+ * struct model_step - a step, and a write after it
  * @step: the step
- * @writer: one of WRITERS
- * @lines: the lines written
+ * @writer: the writer, one of WRITERS
+ * @lines: the written lines
  */
 struct model_step {
 	struct heap_cache_step step;
@@ -56,28 +56,28 @@ struct model_step {
 };
 
 /**
- * struct model - lines of a buffer, and who may use it how
- * @cache: the real one
- * @whole_lines: accesses do not begin and end within lines; else devices that
- *		 bounce only read, as nothing is known of parts of their copies
+ * struct model - lines of a buffer, and their users
+ * @cache: the real buffer and its users
+ * @whole_lines: accesses do not begin or end within a line; if not set, a device that
+ *		 gets copies only reads, because the model does not know parts of copies
  * @rnd: decides what comes next
- * @memory_old: lines of memory that may not be the newest
- * @cache_old: the same in the CPU's caches
- * @cache_dirty: lines there that may be dirty
- * @copy_old: the same as @memory_old where devices that bounce work
- * @copy_new: lines they have written and nobody has copied back
- * @seen: lines whose newest contents each may look at and write
- * @wrote: lines whose newest contents are of each
- * @dir: direction the users have mapped with
- * @writing: lines from the first to the last that the CPU may be writing, which
- *	     grow until it writes no more
- * @accesses: accesses of the CPU that have begun
- * @access_count: how many of them there are
- * @may_be_stale: user space has to begin an access before it writes
- * @steps: what has been done
- * @step_count: how many of them there are
+ * @memory_old: lines that may be old in memory
+ * @cache_old: lines that may be old in the CPU's caches
+ * @cache_dirty: lines that may be dirty in the CPU's caches
+ * @copy_old: lines that may be old in each user's copy
+ * @copy_new: lines that a device wrote to its copy and that are not copied back
+ * @seen: lines whose newest contents each writer may look at and write
+ * @wrote: lines whose newest contents are from each writer
+ * @dir: direction of the mapping of each user
+ * @writing: all lines from the first to the last that the CPU may be writing; grows
+ *	     until the CPU writes no more
+ * @accesses: CPU accesses that have begun and not ended
+ * @access_count: number of @accesses
+ * @may_be_stale: user space must begin an access before it writes
+ * @steps: steps so far
+ * @step_count: number of @steps
  * @error: what is wrong, NULL if nothing
- * @error_lines: with these lines
+ * @error_lines: lines that have the error
  */
 struct model {
 	struct heap_cache *cache;

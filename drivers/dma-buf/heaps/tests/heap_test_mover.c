@@ -2,8 +2,8 @@
 /*
  * Devices of the test importer that really move bytes
  *
- * A device copies the bytes to write from a page of the kernel's. It copies the bytes
- * that it reads to that page.
+ * The kernel has a page for each device. To write, the device copies from that page. To
+ * read, it copies to that page.
  */
 
 #include <linux/dma-mapping.h>
@@ -18,10 +18,10 @@
 static struct mover *movers[MOVER_MAX];
 
 /**
- * mover_register() - make a device one of those of the importer
+ * mover_register() - add a device to the importer
  * @mover: the device, with @dev and @copy set
  *
- * Return: 0, -ENOSPC if there are enough of them, or -ENOMEM
+ * Return: 0, -ENOSPC if there are MOVER_MAX devices, or -ENOMEM
  */
 int mover_register(struct mover *mover)
 {
@@ -44,7 +44,7 @@ int mover_register(struct mover *mover)
 
 /**
  * mover_unregister() - undo mover_register()
- * @mover: the device, which no buffer is attached to
+ * @mover: the device, which is attached to no buffer
  */
 void mover_unregister(struct mover *mover)
 {
@@ -78,8 +78,8 @@ bool is_mover(struct device *dev)
 }
 
 /*
- * Have the device write the pattern of @seed to @addr, or read from there to the
- * kernel's page; @good is how many bytes of that were as the pattern.
+ * Let the device write the pattern of @seed to @addr, or read from @addr to the
+ * kernel's page. @good is set to the number of bytes that have the pattern.
  */
 static int mover_part(struct mover *mover, dma_addr_t addr, size_t len, u64 offset,
 		      u32 seed, bool write, size_t *good)
@@ -103,9 +103,9 @@ static int mover_part(struct mover *mover, dma_addr_t addr, size_t len, u64 offs
 }
 
 /*
- * Let the device do what device_access() does for those that are made up.
- * Returns the offset of the first word that is not as expected, -1 if all are, or
- * below that -1 minus an errno.
+ * Let the device do what device_access() does for a device that cannot move bytes.
+ * Returns the offset of the first unexpected word, -1 if there is none, or an error
+ * code minus 1.
  */
 long long mover_access(struct device *dev, struct sg_table *sgt, u64 offset,
 		       u64 len, u32 seed, bool write)
@@ -140,7 +140,7 @@ long long mover_access(struct device *dev, struct sg_table *sgt, u64 offset,
 	return -1;
 }
 
-/* Let the device write what it has read last to a part of the first segment */
+/* Let the device write the bytes it read last to a part of the first segment */
 int mover_copy(struct device *dev, struct sg_table *sgt, u64 offset, u64 len)
 {
 	struct mover *mover = mover_of(dev);
@@ -159,7 +159,7 @@ int mover_copy(struct device *dev, struct sg_table *sgt, u64 offset, u64 len)
 	return ret;
 }
 
-/* As firmware says of a port that strangers can plug a device into */
+/* Firmware marks the devices at external ports like this */
 int mover_set_untrusted(struct device *dev, bool untrusted)
 {
 	if (!is_mover(dev) || !dev_is_pci(dev))

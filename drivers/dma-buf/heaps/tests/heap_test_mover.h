@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The devices that really move bytes share these
+ * Shared by the devices that really move bytes
  */
 #ifndef _HEAP_TEST_MOVER_H
 #define _HEAP_TEST_MOVER_H
@@ -13,11 +13,11 @@
 /**
  * struct mover - a device
  * @dev: the device
- * @copy: have it copy @len bytes, at most MOVER_TRANSFER, between addresses that it
- *	sees; called with @lock held, may sleep. Returns 0 or minus an errno.
- * @page: page of the kernel's
- * @addr: where the device sees it
- * @lock: one transfer at a time
+ * @copy: lets the device copy @len bytes, at most MOVER_TRANSFER, between addresses
+ *	that it sees; called with @lock held, may sleep. Returns 0 or an error code.
+ * @page: the kernel's page for the device
+ * @addr: address of @page as the device sees it
+ * @lock: allows one transfer at a time
  */
 struct mover {
 	struct device *dev;

@@ -22,7 +22,7 @@ to_heap_test_source(struct dma_heap_source *source)
 	return container_of(source, struct heap_test_source, base);
 }
 
-/* Free all pages of a table, of which the last may be missing, and the table */
+/* Free a table and all of its pages. The last pages may be missing */
 void heap_test_free_pages(struct sg_table *sgt)
 {
 	struct scatterlist *sg;
@@ -94,7 +94,7 @@ heap_test_source_new_backing(struct heap_test_source *source)
 	return backing;
 }
 
-/* As if it was new, but for its contents */
+/* The kept backing is like a new one, except for its contents */
 static struct dma_heap_backing *
 heap_test_source_old_backing(struct heap_test_source *source)
 {
@@ -167,7 +167,7 @@ void heap_test_source_init(struct heap_test_source *source, const u8 *orders,
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_source_init, EXPORTED_FOR_KUNIT_TESTING);
 
-/* Free what the source has kept */
+/* Free the kept backing */
 void heap_test_source_empty(struct heap_test_source *source)
 {
 	if (source->kept)

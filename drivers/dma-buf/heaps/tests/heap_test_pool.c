@@ -42,7 +42,7 @@ const struct state_case state_cases[2] = {
 KUNIT_DEFINE_ACTION_WRAPPER(backing_put_wrapper, backing_put,
 			    struct mock_backing *);
 
-/* NR_KERNEL_MISC_RECLAIMABLE of a node, with what CPUs have not added to it yet */
+/* NR_KERNEL_MISC_RECLAIMABLE of a node, with the counts of CPUs that are not in it yet */
 long reclaimable_pages_of(int nid)
 {
 	struct pglist_data *node = NODE_DATA(nid);
@@ -70,14 +70,14 @@ static long reclaimable_pages(void)
 	return pages;
 }
 
-/* A CPU may be about to add; but then the number is there in the end */
+/* A CPU may be moving its count to the node, so wait for the right sum */
 void expect_reclaimable(struct pool_test *ctx, long pages)
 {
 	KUNIT_EXPECT_TRUE(ctx->test, POOL_WAIT(reclaimable_pages() ==
 					       ctx->reclaimable + pages));
 }
 
-/* An action, to be released or removed by who destroys the pool otherwise */
+/* An action. A test that ends the pool itself must release or remove the action */
 void pool_destroy(void *data)
 {
 	struct pool_test *ctx = data;
@@ -87,7 +87,7 @@ void pool_destroy(void *data)
 	ctx->pool = NULL;
 }
 
-/* With the pool everything has gone */
+/* The pool is destroyed, so all backings must be back in the source */
 static void pool_test_expect_nothing(void *data)
 {
 	struct mock_backing *backing, *next;
@@ -119,7 +119,7 @@ static int pool_test_start(struct kunit *test, bool reserved)
 	if (!ctx)
 		return -ENOMEM;
 
-	/* Stay on one node, where allocations find the freed backings */
+	/* Stay on one node, so that allocations find the freed backings */
 	set_cpus_allowed_ptr(current, cpumask_of_node(numa_node_id()));
 
 	ctx->test = test;
@@ -144,13 +144,13 @@ int pool_test_init(struct kunit *test)
 	return pool_test_start(test, false);
 }
 
-/* With a source whose memory is nobody else's */
+/* The source of the pool is reserved */
 int pool_test_init_reserved(struct kunit *test)
 {
 	return pool_test_start(test, true);
 }
 
-/* The same pool in front of an ordinary source */
+/* Create the pool again, in front of an ordinary source */
 void pool_make_ordinary(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -189,7 +189,7 @@ int pool_find_far_node(struct kunit *test)
 	return nid;
 }
 
-/* The counters of the pool equal those of the source */
+/* Do the counters of the pool match those of the source? */
 static bool pool_is_balanced(struct pool_test *ctx)
 {
 	struct dma_heap_pool_stats stats = pool_stats(ctx);
@@ -212,7 +212,7 @@ static bool reclaimable_is_exact(struct pool_test *ctx)
 	return reclaimable_pages() == ctx->reclaimable + pages;
 }
 
-/* No test may lose a backing or count one twice */
+/* The pool must not lose a backing or count one twice */
 void pool_test_exit(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
@@ -220,7 +220,7 @@ void pool_test_exit(struct kunit *test)
 	if (!ctx)
 		return;
 
-	/* A test that failed has told us, and may have left anything */
+	/* A failed test has reported its error, and may have left any state */
 	mock_open_gate(&ctx->mock);
 	if (!ctx->pool || READ_ONCE(test->status) == KUNIT_FAILURE)
 		return;
@@ -234,7 +234,7 @@ struct dma_heap_backing *pool_try_get(struct pool_test *ctx, unsigned int pages)
 	return dma_heap_source_get(&ctx->mock.base, PFN_PHYS(pages));
 }
 
-/* Like pool_get(), but whoever the test gives it to has to give it back */
+/* Like pool_get(), but another task of the test frees the backing */
 struct mock_backing *pool_get_for_task(struct pool_test *ctx, unsigned int pages)
 {
 	struct dma_heap_backing *base = pool_try_get(ctx, pages);
@@ -250,7 +250,7 @@ struct mock_backing *pool_get_for_task(struct pool_test *ctx, unsigned int pages
 	return to_mock_backing(base);
 }
 
-/* Allocate, check what is there, and make it dirty */
+/* Allocate, check that the backing is zeroed, and make it dirty */
 struct mock_backing *pool_get(struct pool_test *ctx, unsigned int pages)
 {
 	struct mock_backing *backing = pool_get_for_task(ctx, pages);
@@ -271,7 +271,7 @@ static bool pool_is_scrubbed(struct pool_test *ctx)
 	return !STAT(ctx, dirty_pages) && pool_is_balanced(ctx);
 }
 
-/* Wait until all is clean that is in the pool, and all given back that is not */
+/* Wait until all backings in the pool are zeroed, and evicted ones are in the source */
 void pool_wait_scrubbed(struct pool_test *ctx)
 {
 	POOL_WAIT_FOR(ctx->test, pool_is_scrubbed(ctx));
@@ -283,7 +283,7 @@ void pool_wait_pages(struct pool_test *ctx, unsigned long expected)
 		      pool_pages(ctx) == expected && pool_is_balanced(ctx));
 }
 
-/* Also where pages come that nobody has used, which balances nothing */
+/* Wait for zeroed pages without comparing the counters with the source */
 void pool_wait_clean_pages(struct pool_test *ctx, u64 pages)
 {
 	POOL_WAIT_FOR(ctx->test,
@@ -299,7 +299,7 @@ struct mock_backing *pool_put_clean(struct pool_test *ctx,
 	return backing;
 }
 
-/* Free a backing of a size the pool does not know, with no memory to change that */
+/* Free a backing of a new size; returns whether the allocation of its bin failed */
 bool pool_put_no_bin(struct mock_backing *backing)
 {
 	heap_test_fault_arm(1);
@@ -330,8 +330,8 @@ void pool_put_many(struct pool_test *ctx, struct mock_backing **backings,
 }
 
 /*
- * Have the scrubber work on a backing of DECOY_PAGES that it does not get done,
- * so that all else stays as dirty as it is
+ * Hold the scrubber with a backing of DECOY_PAGES, so that all other dirty backings
+ * stay dirty
  */
 void pool_hold_scrubber(struct pool_test *ctx)
 {
@@ -349,15 +349,15 @@ void pool_release_scrubber(struct pool_test *ctx)
 }
 
 /*
- * As if a backing had been freed earlier. One in the pool only while the scrubber is
- * held, which looks how old they are.
+ * Make a backing look as if it had been freed earlier. If it is in the pool, the ageing
+ * worker must not be due.
  */
 void pool_make_older(struct mock_backing *backing, unsigned int seconds)
 {
 	backing->base.freed -= seconds * HZ;
 }
 
-/* The pool keeps what it gets */
+/* Check that the pool keeps a freed backing */
 void pool_expect_keeps(struct pool_test *ctx)
 {
 	struct mock_backing *backing = pool_get(ctx, 40);
@@ -374,7 +374,7 @@ static int second_attempt_succeeds(void *data, size_t held)
 	return (*attempts)++ ? 0 : -EAGAIN;
 }
 
-/* Does an allocation that finds no memory in the source get some from the pool? */
+/* Search for memory as an allocation does; returns 0 if the pool gave some back */
 int pool_search_once(struct pool_test *ctx)
 {
 	unsigned int attempts = 0;
@@ -383,7 +383,7 @@ int pool_search_once(struct pool_test *ctx)
 					   &attempts);
 }
 
-/* Search until nothing more comes back: what is lost may be on its way */
+/* Search until nothing more comes back: a lost backing may be in transit */
 int pool_search_to_end(struct pool_test *ctx)
 {
 	int ret;
@@ -406,7 +406,7 @@ unsigned long pool_count(struct pool_test *ctx)
 	return shrinker->count_objects(shrinker, &sc);
 }
 
-/* Returns what scan did; it must say the same in nr_scanned */
+/* Returns the result of scan; nr_scanned must be the same */
 unsigned long pool_scan(struct pool_test *ctx, unsigned long nr_to_scan)
 {
 	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool);
@@ -438,7 +438,7 @@ static int pool_task_thread(void *data)
 	return 0;
 }
 
-/* An action: have it end, whatever it waits for */
+/* An action: end the thread, even if it still waits */
 static void pool_task_end(void *data)
 {
 	struct pool_task *task = data;
@@ -449,7 +449,7 @@ static void pool_task_end(void *data)
 	kthread_stop_put(task->task);
 }
 
-/* Have a thread call @func, on the CPUs that the test has; @func must not assert */
+/* Start a thread that calls @func, on the CPUs of the test; @func must not assert */
 struct pool_task *pool_task_start(struct pool_test *ctx, void (*func)(void *data),
 				  void *data)
 {
@@ -478,7 +478,7 @@ bool pool_task_is_done(struct pool_task *task)
 	return smp_load_acquire(&task->done);
 }
 
-/* Does it wait in that state, wherever? */
+/* Does the thread sleep in @state? */
 bool pool_task_is_asleep(struct pool_task *task, unsigned int state)
 {
 	return READ_ONCE(task->began) &&
@@ -511,7 +511,7 @@ void pool_put_task(void *backing)
 	backing_put(backing);
 }
 
-/* Whose action the test has removed */
+/* The test has removed the action of the pool */
 void pool_destroy_task(void *data)
 {
 	struct pool_test *ctx = data;

@@ -3,7 +3,7 @@
  * A pool in front of a mock source, and threads that use it, for the KUnit suites
  * of the pool
  *
- * The suites are one module, so nothing is exported.
+ * The suites are one module, so no function is exported.
  */
 #ifndef _HEAP_TEST_POOL_H
 #define _HEAP_TEST_POOL_H
@@ -22,26 +22,26 @@
 
 struct task_struct;
 
-/* Only a hang takes that long; shorter than the default decay */
+/* Only a hang takes this long. It is shorter than the default decay */
 #define PATIENCE_US	(20 * USEC_PER_SEC)
 
-/* No other backing of a test has this size */
+/* Pages of the backing that the scrubber is held with */
 #define DECOY_PAGES	1
 
 /*
- * Where the pool promises something for a time only, a slow machine can miss it. A
- * round that missed it proves nothing, and the next one follows; if all do, the
- * test fails.
+ * The pool does some things for a short time only, and a slow machine can miss it. A
+ * round that misses it proves nothing, so the test tries again. The test fails if all
+ * rounds miss it.
  */
 #define TRIES		10
 
-/* What the pool promises */
+/* The pool defines the same values */
 #define DEBT		(HZ / 4)
 #define DEBT_PAGES	PHYS_PFN(SZ_64K)
 #define PRESSURE	HZ
 #define SHORTAGE	HZ
 
-/* Wait until a condition is true, which other threads make so; false if it never is */
+/* Wait until other threads make a condition true; false if they never do */
 #define POOL_WAIT(cond)							\
 ({									\
 	unsigned long _end = jiffies + usecs_to_jiffies(PATIENCE_US);	\
@@ -60,12 +60,12 @@ struct task_struct;
 	KUNIT_ASSERT_TRUE_MSG(test, POOL_WAIT(cond), "never true: %s", #cond)
 
 /**
- * struct pool_test - what every test starts with
+ * struct pool_test - data of a test
  * @test: the test
  * @mock: the mock source
- * @pool: a pool in front of it, NULL once it was destroyed
- * @reclaimable: NR_KERNEL_MISC_RECLAIMABLE before there was the pool
- * @data: the test's own
+ * @pool: the pool of the mock source, NULL after it is destroyed
+ * @reclaimable: NR_KERNEL_MISC_RECLAIMABLE before the pool was created
+ * @data: private data of the test
  */
 struct pool_test {
 	struct kunit *test;
@@ -78,12 +78,12 @@ struct pool_test {
 #define SEEN(ctx, name)	(mock_counts(&(ctx)->mock).name)
 #define STAT(ctx, name)	(pool_stats(ctx).name)
 
-/* For a suite */
+/* Init and exit of a suite */
 int pool_test_init(struct kunit *test);
 int pool_test_init_reserved(struct kunit *test);
 void pool_test_exit(struct kunit *test);
 
-/* The action that ends the pool is pool_destroy() */
+/* pool_create() adds the action pool_destroy() */
 int pool_create(struct pool_test *ctx);
 void pool_destroy(void *data);
 void pool_make_ordinary(struct kunit *test);
@@ -93,7 +93,7 @@ unsigned long pool_pages(struct pool_test *ctx);
 long reclaimable_pages_of(int nid);
 void expect_reclaimable(struct pool_test *ctx, long pages);
 
-/* A node with CPUs that is not ours; skips the test if there is none */
+/* Find another node with CPUs; skip the test if there is none */
 int pool_find_far_node(struct kunit *test);
 
 struct dma_heap_backing *pool_try_get(struct pool_test *ctx, unsigned int pages);
@@ -104,11 +104,11 @@ struct mock_backing *pool_put_clean(struct pool_test *ctx,
 				    struct mock_backing *backing);
 bool pool_put_no_bin(struct mock_backing *backing);
 
-/* The first one has @pages, each next one @more */
+/* The first backing has @pages pages, each next one has @more pages more */
 void pool_get_many(struct pool_test *ctx, struct mock_backing **backings,
 		   unsigned int count, unsigned int pages, int more);
 
-/* In this order; if @clean, each is clean before the next one follows */
+/* Free in this order; if @clean, wait until each backing is zeroed */
 void pool_put_many(struct pool_test *ctx, struct mock_backing **backings,
 		   unsigned int count, bool clean);
 
@@ -123,14 +123,14 @@ void pool_expect_keeps(struct pool_test *ctx);
 int pool_search_once(struct pool_test *ctx);
 int pool_search_to_end(struct pool_test *ctx);
 
-/* As reclaim does it on this node */
+/* Call the shrinker as reclaim does on this node */
 unsigned long pool_count(struct pool_test *ctx);
 unsigned long pool_scan(struct pool_test *ctx, unsigned long nr_to_scan);
 
 /**
- * struct state_case - a state the backings in the pool can be in
- * @desc: its name
- * @dirty: it is dirty
+ * struct state_case - state of the backings in the pool
+ * @desc: name of the state
+ * @dirty: the backings are dirty, not zeroed
  */
 struct state_case {
 	const char *desc;
@@ -140,13 +140,13 @@ struct state_case {
 extern const struct state_case state_cases[2];
 
 /**
- * struct pool_task - a thread that does one thing, while the test looks on
+ * struct pool_task - a thread that calls one function while the test goes on
  * @ctx: the test
- * @func: that
- * @data: its argument
+ * @func: the function
+ * @data: argument of @func
  * @task: the thread
- * @began: it has begun
- * @done: it has ended
+ * @began: the thread has begun
+ * @done: @func has returned
  */
 struct pool_task {
 	struct pool_test *ctx;
@@ -164,7 +164,7 @@ bool pool_task_is_asleep(struct pool_task *task, unsigned int state);
 void pool_task_kill(struct pool_task *task);
 void pool_task_join(struct pool_task *task);
 
-/* What a thread can be told to do */
+/* Functions for pool_task_start() */
 void pool_drain_task(void *ctx);
 void pool_put_task(void *backing);
 void pool_destroy_task(void *ctx);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stands in for the secure world in tests of protected carveout heaps
+ * A stand-in for the secure world in tests of protected carveout heaps
  *
- * It remembers which ranges are protected, refuses what a secure world would
- * refuse, and fails when debugfs tells it to. Being where no CPU of the normal
- * world gets, it can look at protected memory and change it, as a device would.
+ * The protector remembers the protected ranges and refuses what a secure world would
+ * refuse. It fails when debugfs tells it to. Like a device, it can read and change
+ * protected memory, which no CPU of the normal world can reach.
  */
 
 #define pr_fmt(fmt) "heap_test_protector: " fmt
@@ -28,8 +28,8 @@
 #define FILL	0xa5
 
 /**
- * struct test_range - memory that is protected
- * @node: entry in the list of all
+ * struct test_range - a protected range of memory
+ * @node: entry in the list of all ranges
  * @base: physical address
  * @size: bytes
  */
@@ -42,11 +42,11 @@ struct test_range {
 static DEFINE_MUTEX(ranges_lock);
 static LIST_HEAD(ranges);
 
-/* How often each was called, and how many of the next calls are to fail */
+/* Number of calls of each function, and number of next calls that will fail */
 static u32 protects, unprotects, scrubs;
 static u32 fail_protect, fail_unprotect, fail_scrub;
 
-/* For the first ones, which there are before debugfs can tell anything */
+/* For the first ranges: they are protected before debugfs can set anything */
 module_param(fail_protect, uint, 0);
 MODULE_PARM_DESC(fail_protect, "How many of the first ranges cannot be protected (default 0)");
 
@@ -148,7 +148,7 @@ static int test_unprotect(void *data, phys_addr_t base, size_t size)
 	return ret;
 }
 
-/* Let @visit have a range mapped, piece by piece, until it is not content */
+/* Map a range piece by piece, and call @visit until it returns false */
 static int visit_memory(phys_addr_t base, size_t size,
 			bool (*visit)(void *vaddr, size_t len))
 {

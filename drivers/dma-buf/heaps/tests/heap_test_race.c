@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that use a pool all at once, for the KUnit suites of the pool
+ * Threads that use a pool at the same time, for the KUnit suites of the pool
  */
 
 #include <linux/atomic.h>
@@ -48,7 +48,7 @@ void race_put(struct race *race, struct mock_backing *backing)
 	backing_put(backing);
 }
 
-/* Returns how many backings the users were given */
+/* Returns how many backings the users got */
 unsigned int race_run(struct pool_test *ctx, const race_func *funcs,
 		      unsigned int users, unsigned int count)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Threads that use a pool all at once, for the KUnit suites of the pool
+ * Threads that use a pool at the same time, for the KUnit suites of the pool
  */
 #ifndef _HEAP_TEST_RACE_H
 #define _HEAP_TEST_RACE_H
@@ -14,13 +14,13 @@ struct pool_test;
 #define RACE_MAX_THREADS	6
 
 /**
- * struct race - what one of the threads of a race needs
+ * struct race - data of one thread of a race
  * @ctx: the test
- * @id: which one it is
- * @gets: backings it was given, or what else it got done
- * @errors: what should not have been
- * @wrong: the last of that
- * @users: how many of the users are not done yet
+ * @id: number of the thread
+ * @gets: how many backings a user got, or how many rounds another thread did
+ * @errors: number of errors
+ * @wrong: text of the last error
+ * @users: how many users have not ended yet
  */
 struct race {
 	struct pool_test *ctx;
@@ -33,12 +33,12 @@ struct race {
 
 typedef void (*race_func)(void *data);
 
-/* Each backing is filled with a number that is the thread's own */
+/* A thread fills its backings with a number of its own */
 void race_error(struct race *race, const char *wrong);
 struct mock_backing *race_get(struct race *race, unsigned int pages);
 void race_put(struct race *race, struct mock_backing *backing);
 
-/* Users first, then those who go on until the users are done */
+/* The users come first in @funcs. The other threads go on until all users have ended */
 unsigned int race_run(struct pool_test *ctx, const race_func *funcs,
 		      unsigned int users, unsigned int count);
 

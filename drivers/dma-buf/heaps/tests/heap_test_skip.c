@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the machine must have, so that tests are not skipped for the lack of it
+ * Skip a test if the machine lacks something, or fail it if the machine must have it
  */
 
 #define pr_fmt(fmt) "heap_test_helpers: " fmt
@@ -17,10 +17,10 @@
 #include "heap_test_helpers.h"
 
 /*
- * What a test may need of the machine or of the kernel, a word for each:
+ * A test may need these things of the machine or of the kernel:
  *
- * area: an area of contiguous memory that is the default one, "cma="
- * builtin: the suites built in, where they see what modules do not
+ * area: a default area of contiguous memory, "cma="
+ * builtin: the suites are built in, and see symbols that modules do not see
  * faults: CONFIG_FAILSLAB with its files in debugfs
  * nodes: CPUs on two NUMA nodes
  * noncoherent: devices that do not see the CPU's caches
@@ -52,7 +52,7 @@ static bool heap_test_knows(const char *word, size_t len)
 	return false;
 }
 
-/* A word that is mistyped would be a test that is skipped */
+/* Refuse an unknown word: a mistyped word would let a test be skipped */
 static int heap_test_set_need(const char *val, const struct kernel_param *kp)
 {
 	const char *word = val;
@@ -92,9 +92,8 @@ static bool heap_test_needs(const char *word)
 }
 
 /*
- * Skip the test, as the machine lacks @word, which is for @reason. If the
- * parameter "need" has that word, the test fails instead: the machine was made to
- * have it.
+ * Skip the test for @reason, because the machine lacks @word. If the parameter "need"
+ * has that word, the test fails instead: the machine was made to have it.
  */
 void heap_test_skip(struct kunit *test, const char *word, const char *reason)
 {

@@ -35,7 +35,7 @@ struct mock_backing *to_mock_backing(struct dma_heap_backing *backing)
 	return container_of(backing, struct mock_backing, base);
 }
 
-/* The first chunk is half of it, the second one half of the rest... */
+/* The first chunk is half of the backing, the second one half of the rest, and so on */
 static unsigned int mock_chunk_order(unsigned int pages)
 {
 	return ilog2(DIV_ROUND_UP(pages, 2));
@@ -129,7 +129,7 @@ static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source
 	return &backing->base;
 }
 
-/* A reserved source takes back what is zero, or what it will never give again */
+/* A reserved source takes back zeroed memory, or memory that it never hands out again */
 static bool mock_may_take_back(const struct mock_backing *backing)
 {
 	if (!backing->live || backing->used)
@@ -191,13 +191,13 @@ static void mock_hold_scrubber(struct mock_source *mock)
 	WRITE_ONCE(mock->held, false);
 }
 
-/* Its first byte is @value, and each is like the next one */
+/* The first byte is @value, and each byte equals the next one */
 static bool page_holds(const u8 *vaddr, u8 value)
 {
 	return *vaddr == value && !memcmp(vaddr, vaddr + 1, PAGE_SIZE - 1);
 }
 
-/* Each page has @value in all its bytes */
+/* Does each byte of the backing have @value? */
 bool backing_holds(struct mock_backing *backing, u8 value)
 {
 	struct sg_page_iter piter;
@@ -221,7 +221,7 @@ static void mock_error(struct mock_source *mock)
 	spin_unlock(&mock->lock);
 }
 
-/* The struct stays, to be known if it is given back twice */
+/* The struct stays, so that the mock source detects a second free */
 static int mock_source_free(struct dma_heap_source *source,
 			    struct dma_heap_backing *base)
 {
@@ -233,7 +233,7 @@ static int mock_source_free(struct dma_heap_source *source,
 	if (!mock_take_back(mock, backing))
 		return 0;
 
-	/* What it says must be true */
+	/* A backing that is marked zeroed must be zeroed */
 	if (source->reserved && base->zeroed && !backing_holds(backing, 0))
 		mock_error(mock);
 
@@ -243,7 +243,7 @@ static int mock_source_free(struct dma_heap_source *source,
 	return 0;
 }
 
-/* Is that the chunk, if it is small, or a piece of it? */
+/* Is @page with @len a piece of the chunk, or all of a small chunk? */
 static bool mock_is_piece(struct scatterlist *sg, struct page *page, size_t len)
 {
 	unsigned long pfn = page_to_pfn(sg_page(sg));
@@ -272,7 +272,7 @@ static bool mock_is_scrubber(void)
 	return strstarts(current->comm, "dma_heap_scrub");
 }
 
-/* Whatever is scrubbed is of a backing that nobody uses */
+/* The pool may scrub only a backing that no test uses */
 static struct mock_backing *mock_find_piece(struct mock_source *mock,
 					    struct page *page, size_t len)
 {
@@ -366,7 +366,7 @@ void mock_source_init(struct mock_source *mock)
 	mock->last_nid = NUMA_NO_NODE;
 }
 
-/* The counters, while others may be at work */
+/* Read the counters while other tasks may change them */
 struct mock_counts mock_counts(struct mock_source *mock)
 {
 	struct mock_counts counts;
@@ -389,7 +389,7 @@ unsigned int when_gone(struct mock_backing *backing)
 	return gone;
 }
 
-/* Only for the scrubber */
+/* Open the gate for the scrubber only */
 void mock_open_scrubber_gate(struct mock_source *mock)
 {
 	WRITE_ONCE(mock->hold, false);
@@ -452,7 +452,7 @@ static const char *backing_mark_used(struct mock_backing *backing)
 	return wrong;
 }
 
-/* Begin to use what the pool gave. Returns what is wrong with it, or NULL */
+/* Begin to use a backing of the pool. Returns the text of an error, or NULL */
 const char *backing_use(struct mock_backing *backing, unsigned int pages,
 			u8 value)
 {
@@ -470,7 +470,7 @@ const char *backing_use(struct mock_backing *backing, unsigned int pages,
 	return NULL;
 }
 
-/* Give back to the pool what was used */
+/* Give a used backing back to the pool */
 void backing_put(struct mock_backing *backing)
 {
 	struct mock_source *mock = backing->mock;

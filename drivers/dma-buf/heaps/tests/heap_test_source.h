@@ -2,8 +2,8 @@
 /*
  * A mock source for the KUnit suites of the pool
  *
- * The source knows of every backing where it is, and can stop the scrubber in
- * the middle of its work. The suites are one module, so nothing is exported.
+ * The mock source tracks each backing, and can hold the scrubber in the middle of its
+ * work. The suites are one module, so no function is exported.
  */
 #ifndef _HEAP_TEST_SOURCE_H
 #define _HEAP_TEST_SOURCE_H
@@ -18,24 +18,24 @@
 
 struct task_struct;
 
-/* What users of a backing leave in it */
+/* Tests fill a backing with this value */
 #define DIRT		0xa5
 
-/* So much is scrubbed at once */
+/* Largest length in one call of scrub */
 #define PIECE		SZ_2M
 
 /**
- * struct mock_backing - a backing, known for longer than it lives
- * @base: what the pool knows
- * @mock: source it comes from
- * @in_mock: entry in one of its lists
- * @pages: its size
- * @live: not given back yet
- * @used: somebody has it
- * @dirty: somebody had it
- * @scrubbed: bytes scrubbed since it was last used
- * @written_back: bytes of these whose cache lines were to be written back, too
- * @gone: that many were given back before and with it, 0 if it was not
+ * struct mock_backing - a backing; the struct outlives the memory
+ * @base: the backing as the pool sees it
+ * @mock: source of the backing
+ * @in_mock: entry in a list of the source
+ * @pages: size in pages
+ * @live: the pool has not given it back yet
+ * @used: a test has it now
+ * @dirty: a test has had it
+ * @scrubbed: bytes scrubbed since the last use
+ * @written_back: bytes of @scrubbed that the pool wanted written back, too
+ * @gone: its number, from 1, in the order of backings given back; 0 if it was not
  */
 struct mock_backing {
 	struct dma_heap_backing base;
@@ -51,19 +51,19 @@ struct mock_backing {
 };
 
 /**
- * struct mock_counts - what a mock source has seen
- * @calls: how often alloc was called
+ * struct mock_counts - counters of a mock source
+ * @calls: calls of alloc
  * @freed: how many backings were given back
  * @allocated_pages: pages handed out
  * @freed_pages: pages taken back
- * @used_pages: pages of those somebody has
- * @by_scrubber: pages the scrubber scrubbed
- * @by_others: pages somebody else scrubbed
- * @in_vain: pages of both that were not scrubbed to the end
+ * @used_pages: pages that tests have now
+ * @by_scrubber: pages that the scrubber scrubbed
+ * @by_others: pages that other tasks scrubbed
+ * @in_vain: scrubbed pages of backings that were given back half scrubbed
  * @scrubs: calls of scrub
- * @lost: how many of @freed were not scrubbed, though the source is reserved
- * @policy: how the scrubber was scheduled when it scrubbed last
- * @errors: calls that should not have been
+ * @lost: how many of @freed were not zeroed, although the source is reserved
+ * @policy: scheduling policy of the scrubber in its last scrub
+ * @errors: calls that the pool must not make
  */
 struct mock_counts {
 	unsigned int calls;
@@ -81,26 +81,26 @@ struct mock_counts {
 };
 
 /**
- * struct mock_source - memory from the page allocator, with all known about it
- * @base: what the pool knows
- * @gate: where the scrubber and others wait
- * @hold: have the scrubber wait before the next chunk
- * @held: it does
- * @stop_opens: have it wait no longer when it is told to stop
- * @scrubber: the scrubber's thread, once it has scrubbed; as long as the pool lives
- * @hold_payer: have others wait before they scrub
- * @payer_held: somebody does
- * @hold_free: have those wait who give back, before they are heard
- * @free_held: somebody does
- * @last_nid: node of the last chunk of each new backing, NUMA_NO_NODE if it need not
- *	      be another one than that of the rest
- * @lock: protects all that follows
- * @ret: errno to fail with
- * @fail_at: which call, counted from 1, is to fail with -ENOMEM
- * @scrub_fail_at: which call of scrub, counted from 1, is to fail with -EIO
+ * struct mock_source - a source that tracks memory of the page allocator
+ * @base: the source as the pool sees it
+ * @gate: where the scrubber and other tasks wait
+ * @hold: the scrubber waits before its next scrub
+ * @held: the scrubber waits now
+ * @stop_opens: kthread_stop() ends the wait of the scrubber
+ * @scrubber: thread of the scrubber, set by its first scrub; valid while the pool exists
+ * @hold_payer: other tasks wait before they scrub
+ * @payer_held: a task waits to scrub
+ * @hold_free: tasks that give back wait before the source takes the backing
+ * @free_held: a task waits to give back
+ * @last_nid: node of the last chunk of each new backing, NUMA_NO_NODE if it may be the
+ *	      node of the other chunks
+ * @lock: protects all members that follow
+ * @ret: error that all calls of alloc return, or 0
+ * @fail_at: number of the call of alloc, from 1, that fails with -ENOMEM
+ * @scrub_fail_at: number of the call of scrub, from 1, that fails with -EIO
  * @live: backings that were not given back yet
- * @gone: those that were
- * @counts: what was seen
+ * @gone: backings that were given back
+ * @counts: the counters
  */
 struct mock_source {
 	struct dma_heap_source base;
@@ -130,7 +130,7 @@ unsigned int when_gone(struct mock_backing *backing);
 void mock_open_gate(struct mock_source *mock);
 void mock_open_scrubber_gate(struct mock_source *mock);
 
-/* Of what somebody has, or will in a moment */
+/* For a backing that a test has, or gets now */
 bool backing_holds(struct mock_backing *backing, u8 value);
 const char *backing_use(struct mock_backing *backing, unsigned int pages,
 			u8 value);

@@ -45,7 +45,7 @@ static const struct user_kind {
 	{ 'b', HEAP_CACHE_BOUNCING, HEAP_CACHE_USERS },
 };
 
-/* Directions of an access, in the sense of the CPU and in that of a device */
+/* Directions of an access, for the CPU and for a device */
 static const struct {
 	const char *name;
 	enum dma_data_direction cpu;
@@ -92,7 +92,7 @@ static bool parse_access(const char *text, struct heap_cache_step *step)
 	return false;
 }
 
-/* 2, 2+1 or 2-1: pages, and bytes to add or to take off */
+/* 2, 2+1 or 2-1: pages, and bytes to add or to subtract */
 static size_t parse_position(const char *text)
 {
 	unsigned int page, plus = 0, minus = 0;
@@ -119,7 +119,7 @@ static bool parse_range(const char *text, struct heap_cache_step *step)
 	return end > step->offset;
 }
 
-/* The step that @text describes, which ends with a colon or with the string */
+/* Parse the step in @text, up to a colon or to the end */
 int heap_cache_parse(struct heap_cache *cache, const char *text,
 		     struct heap_cache_step *step)
 {
@@ -175,7 +175,7 @@ static int print_access(const struct heap_cache_step *step, char *text,
 	return 0;
 }
 
-/* From the nearest border of a page */
+/* Print a position relative to the nearest page boundary */
 static int print_position(size_t pos, char *text, size_t size)
 {
 	unsigned int page = (pos + PAGE_SIZE / 2) / PAGE_SIZE;
@@ -201,7 +201,7 @@ static int print_range(struct heap_cache *cache, size_t start, size_t end,
 	return n;
 }
 
-/* The text that heap_cache_parse() would understand */
+/* Print the step as text for heap_cache_parse() */
 void heap_cache_print(struct heap_cache *cache,
 		      const struct heap_cache_step *step, char *text,
 		      size_t size)
@@ -230,7 +230,7 @@ void heap_cache_print_events(struct heap_cache *cache, char *text, size_t size)
 	for (i = 0; i < min(cache->event_count, HEAP_CACHE_EVENTS); i++) {
 		const struct heap_cache_event *event = &cache->events[i];
 
-		/* That a table was mapped is no wonder */
+		/* The step implies that the device maps a table */
 		if (event->type == HEAP_CACHE_TABLE)
 			continue;
 		n += scnprintf(text + n, size - n, "%s%s", n ? ", " : "",

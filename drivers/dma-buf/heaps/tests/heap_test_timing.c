@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What it costs to share a buffer, measured by the test importer
+ * The test importer measures the costs of sharing a buffer
  */
 
 #include <linux/align.h>
@@ -13,7 +13,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
-/* Tells whether this kernel knows parts of a buffer */
+/* Defines DMA_BUF_IOCTL_SYNC_PARTIAL if this kernel can sync a part of a buffer */
 #include <uapi/linux/dma-buf.h>
 
 #include "heap_test_importer.h"
@@ -27,15 +27,15 @@ static const char * const phase_names[PHASES] = {
 };
 
 /**
- * struct timing - a measurement of what it costs to share a buffer
+ * struct timing - a measurement of the costs of sharing a buffer
  * @buf: the buffer
- * @importers: how many devices take part
+ * @importers: number of devices
  * @bytes: count bytes instead of ns
- * @start: ns or bytes when the phase began that is going on
+ * @start: ns or bytes at the start of the current phase
  * @taken: ns or bytes of each phase
  * @device: the devices
- * @attachment: theirs
- * @sgt: what these mapped
+ * @attachment: attachments of the devices
+ * @sgt: mappings of the attachments
  */
 struct timing {
 	struct dma_buf *buf;
@@ -140,7 +140,7 @@ static int timed_sync(struct timing *t)
 	return ret;
 }
 
-/* In the middle. A kernel that knows no parts has to do all of the buffer */
+/* In the middle. A kernel that cannot sync parts must sync all of the buffer */
 static int timed_partial(struct timing *t)
 {
 #ifdef DMA_BUF_IOCTL_SYNC_PARTIAL
@@ -198,7 +198,7 @@ static int add_importers(struct timing *t, unsigned int number, bool coherent)
 	struct platform_device *device;
 
 	for (; t->importers < number; t->importers++) {
-		/* Next to those that are named after their mask */
+		/* Above the ids of the importer's other devices */
 		info.id = 100 + t->importers;
 		device = platform_device_register_full(&info);
 		if (IS_ERR(device)) {
@@ -211,7 +211,7 @@ static int add_importers(struct timing *t, unsigned int number, bool coherent)
 #ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
 		device->dev.dma_coherent = coherent;
 #endif
-		/* Also notes whether the device needs any maintenance */
+		/* dma_set_mask() also notes whether the device needs syncs */
 		dma_set_mask(&device->dev, DMA_BIT_MASK(64));
 	}
 
@@ -232,7 +232,7 @@ static int tell_timing(struct answer *answer, struct timing *t)
 	return 0;
 }
 
-/* Arguments: descriptor, number of devices, are these coherent?, bytes and not ns? */
+/* Arguments: descriptor, number of devices, coherent devices?, bytes instead of ns? */
 int importer_time(struct importer_session *session, const u64 *args)
 {
 	unsigned int importers = args[1];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls for the maintenance of caches, counted by the test importer
+ * The test importer counts calls for cache maintenance
  */
 
 #include <linux/atomic.h>
@@ -23,7 +23,7 @@ struct count {
 	size_t end;
 };
 
-/* A chunk of the buffer that is watched */
+/* A chunk of the watched buffer */
 struct watched {
 	phys_addr_t start;
 	size_t len;
@@ -39,7 +39,7 @@ static struct {
 	.lock = __RAW_SPIN_LOCK_UNLOCKED(watch.lock),
 };
 
-/* Bytes of all maintenance, whatever buffer they are of */
+/* Bytes of all cache maintenance, of any buffer */
 static atomic64_t maintained;
 
 static void count_reset(void)
@@ -52,7 +52,7 @@ static void count_reset(void)
 	raw_spin_unlock_irqrestore(&watch.lock, flags);
 }
 
-/* NULL stops it */
+/* NULL stops the watch */
 static void watch_ranges(struct watched *ranges, unsigned int nr)
 {
 	struct watched *old;
@@ -119,7 +119,7 @@ static int on_sync_for_device(struct kprobe *probe, struct pt_regs *regs)
 
 static int on_sync_for_cpu(struct kprobe *probe, struct pt_regs *regs)
 {
-	/* Nothing is done after a device that only read */
+	/* arch_sync_dma_for_cpu() does nothing after a device that only read */
 	if (regs_get_kernel_argument(regs, 2) != DMA_TO_DEVICE)
 		on_sync(&watch.drop, regs);
 
@@ -160,7 +160,7 @@ void importer_stop_counting(void) { }
 
 #endif
 
-/* Bytes maintained since the start, or an error if they cannot be counted */
+/* Bytes maintained since the start, or an error if the kernel cannot count them */
 s64 importer_maintained(void)
 {
 	return counting ? atomic64_read(&maintained) : -EOPNOTSUPP;
@@ -185,7 +185,7 @@ static int watch_table(const struct sg_table *sgt)
 	return 0;
 }
 
-/* Its chunks are learned from a mapping that changes nothing */
+/* Learn the chunks from a mapping for a coherent device that only reads */
 static int watch_buffer(struct dma_buf *buf, struct device *dev)
 {
 	struct dma_buf_attachment *attachment;
