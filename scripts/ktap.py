@@ -24,7 +24,7 @@ DIRECTIVE = re.compile(r'(?:^|\s)# ?(SKIP|XFAIL|XPASS|TODO|TIMEOUT)\b ?(.*)$', r
 COMMENT = re.compile(r'(?:^|\s)# .*$')
 GUEST = re.compile(r'## (expect|step|exit|status|seconds) (\S+) ?(-?\d+)? ?([\d.]+)?')
 PREFIX = re.compile(r'# |    ')
-# What a test says of a result before it: a line of its source, an expectation of KUnit
+# A test names a line of its source, or KUnit an expectation, before a result
 DETAIL = re.compile(r'[# ]*(\S+\.[ch]:\d+:.*|.*EXPECTATION FAILED at .*|.*ASSERTION FAILED at .*)$')
 # Init prints the processes and their stacks when the time of a step is up
 BEGUN = re.compile(r'(?:# )?#  RUN +(\S+) \.\.\.$')

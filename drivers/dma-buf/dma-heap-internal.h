@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the core share
+ * The files of the core share these
  */
 #ifndef _DMA_HEAP_INTERNAL_H
 #define _DMA_HEAP_INTERNAL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What exporters tell the core about the buffers of heaps
+ * Exporters charge and record the buffers of heaps with these
  */
 #ifndef _LINUX_DMA_HEAP_RECORD_H
 #define _LINUX_DMA_HEAP_RECORD_H

@@ -35,7 +35,7 @@ struct dma_heap_ops {
 				    u32 fd_flags, u64 heap_flags);
 };
 
-/* What clients choose a heap by, and how its buffers are charged */
+/* Clients choose a heap by these; the core charges its buffers by the last one */
 #define DMA_HEAP_UNCACHED	BIT(0)	/* the CPU maps it past the caches */
 #define DMA_HEAP_CONTIGUOUS	BIT(1)	/* every buffer is in one piece */
 #define DMA_HEAP_PROTECTED	BIT(2)	/* the CPU cannot map it at all */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the carveout heaps share: carveout_of.c reads the device tree,
+ * The files of the carveout heaps share these: carveout_of.c reads the device tree,
  * carveout.c makes a heap of a region, carveout_protect.c calls the secure world.
  */
 #ifndef _CARVEOUT_H

@@ -138,7 +138,7 @@ static int carveout_check_region(struct device *dev, struct carveout *carveout)
 		return dev_err_probe(dev, -ENXIO,
 				     "the region is not reserved memory with struct pages\n");
 
-	/* What is in one piece for devices has to be for the kernel, too */
+	/* The kernel needs one mapping for a chunk, so a chunk is all high memory or none */
 	if (carveout_crosses_highmem(carveout))
 		return dev_err_probe(dev, -EINVAL,
 				     "the region is partly high memory\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the exporter share
+ * The files of the exporter share these
  */
 #ifndef _DMA_HEAP_BUFFER_INTERNAL_H
 #define _DMA_HEAP_BUFFER_INTERNAL_H

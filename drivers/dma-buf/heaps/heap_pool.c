@@ -179,7 +179,7 @@ static void pool_count(struct dma_heap_pool *pool,
 				      NR_KERNEL_MISC_RECLAIMABLE, pages);
 }
 
-/* Tell tasks that wait that memory has come back to the source, or may have */
+/* Wake tasks that wait for memory: the source or the pool may have more now */
 static void pool_make_progress(struct dma_heap_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
@@ -190,7 +190,7 @@ static void pool_make_progress(struct dma_heap_pool *pool)
 		wake_up_all(&pool->progress_wq);
 }
 
-/* Evict what is unused for long, some time after the first zeroed backing came */
+/* Have ageing look at the pool, no later than the new zeroed backing is due */
 static void pool_arm_ageing(struct dma_heap_pool *pool)
 {
 	if (!delayed_work_pending(&pool->age_work))
@@ -248,7 +248,7 @@ unsigned long dma_heap_pool_unzeroed(struct dma_heap_pool *pool)
 	return pool->pages[POOL_DIRTY] + pool->pages[POOL_SCRUBBING];
 }
 
-/* The sum that one of these gives, for callers without the lock */
+/* Call one of the two functions above, or one like them, with the lock held */
 unsigned long
 dma_heap_pool_sum(struct dma_heap_pool *pool,
 		  unsigned long (*sum)(struct dma_heap_pool *pool))
@@ -320,7 +320,7 @@ void dma_heap_pool_dispose(struct dma_heap_pool *pool,
 	spin_unlock(&pool->lock);
 }
 
-/* The one to go when the pool is full: zeroed ones have been there for longer */
+/* The next backing to evict from a full pool: zeroed ones have been there for longer */
 static struct dma_heap_backing *pool_oldest(struct dma_heap_pool *pool)
 {
 	struct dma_heap_backing *backing;
@@ -379,9 +379,9 @@ bool dma_heap_pool_may_keep(struct dma_heap_pool *pool,
 
 /*
  * Put a backing that the task has in its hands into the pool, or else to @leaving,
- * counted in @reason. @scrub_error is what dma_heap_pool_scrub() gave: a backing that
- * cannot be scrubbed is lost. A reserved source does not take back what is dirty: that
- * stays until it is scrubbed, whatever the cap.
+ * counted in @reason. @scrub_error is the result of dma_heap_pool_scrub(): a backing
+ * that cannot be scrubbed is lost. A reserved source does not take back dirty backings:
+ * they stay until they are scrubbed, whatever the cap.
  */
 void dma_heap_pool_settle(struct dma_heap_pool *pool,
 			  struct dma_heap_backing *backing, int scrub_error,
@@ -405,7 +405,7 @@ void dma_heap_pool_settle(struct dma_heap_pool *pool,
 
 /* Allocation */
 
-/* The node to look at first: where the caller is, if there is a choice */
+/* The node of the source, or that of the caller */
 static int pool_nid(struct dma_heap_pool *pool)
 {
 	return pool->nid == NUMA_NO_NODE ? numa_mem_id() : pool->nid;
@@ -504,8 +504,8 @@ struct dma_heap_backing *dma_heap_pool_get(struct dma_heap_pool *pool,
 }
 
 /*
- * Does the task that frees have to scrub, because the scrubber does not keep up? What
- * has to go to make room is added to @leaving: what cannot stay is not scrubbed.
+ * Does the task that frees have to scrub, because the scrubber does not keep up? Makes
+ * room first, with evicted backings in @leaving, so as not to scrub in vain.
  */
 static bool pool_throttles(struct dma_heap_pool *pool,
 			   struct dma_heap_backing *backing,
@@ -513,7 +513,7 @@ static bool pool_throttles(struct dma_heap_pool *pool,
 {
 	lockdep_assert_held(&pool->lock);
 
-	/* All of a reserved source may wait here, if it can be here at all */
+	/* A reserved source waits for the scrubber, unless there was no memory for a bin */
 	if (pool->source->reserved)
 		return !backing->bin;
 
@@ -616,8 +616,8 @@ static unsigned int pool_set_keep(struct dma_heap_pool *pool,
 }
 
 /*
- * None comes into the pool before all are there: a source that is short of memory
- * would have those back to give them out again. What is in the bin may go for that.
+ * Put the backings into the pool after all are allocated: a source that is short of
+ * memory would take them back from the pool. It may take those in the bin.
  */
 static int pool_fill_bin(struct dma_heap_pool *pool,
 			 struct dma_heap_pool_bin *bin, unsigned int count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the pool share: heap_pool.c keeps backings, heap_pool_scrub.c
+ * The files of the pool share these: heap_pool.c keeps backings, heap_pool_scrub.c
  * zeroes them, heap_pool_reclaim.c gives them back to the source, heap_pool_sysfs.c
  * shows them.
  */
@@ -49,7 +49,7 @@ struct dma_heap_pool_bin {
 };
 
 /**
- * struct dma_heap_pool_node - what a pool has of a NUMA node
+ * struct dma_heap_pool_node - the backings of a pool on a NUMA node
  * @lists: backings by state, oldest first
  * @pages: pages in all lists; reclaim reads it without the lock
  */
@@ -71,16 +71,15 @@ struct dma_heap_pool_node {
  * @max_pages: the cap
  * @decay: how long a backing stays unused, in jiffies
  * @no_keep: how many allocations wait for memory; the pool keeps nothing meanwhile
- * @no_keep_until: nor before that time, in jiffies: memory was short
+ * @no_keep_until: the pool keeps nothing before that time either, in jiffies
  * @throttle_until: freeing tasks scrub before that time, in jiffies
- * @progress: counts backings that a task had in its hands (POOL_SCRUBBING,
- *	      POOL_LEAVING) and that are elsewhere now
+ * @progress: how often a backing has ceased to be POOL_SCRUBBING or POOL_LEAVING
  * @stats: counters, without the two of pages
  * @scrub_wq: where the scrubber waits for work
  * @progress_wq: where tasks wait for @progress
  * @wake_timer: wakes the scrubber a little after a free
  * @scrubber: the thread
- * @age_work: evicts what is unused for long
+ * @age_work: evicts backings that are unused for long
  * @shrinker: for reclaim, NULL if the source is reserved
  * @oom_nb: for the OOM killer
  * @debugfs: directory

@@ -5,10 +5,10 @@
  * Reclaim takes as much as it asks for, as whole backings, and dirty ones first: these
  * would only cost the time to scrub them. If a task has to wait for reclaim, the pool
  * keeps nothing more for a while. Before the OOM killer looks for a victim, the pool
- * is empty. A worker evicts what is unused for long.
+ * is empty. A worker evicts backings that are unused for long.
  *
- * A source that has no memory left may have the pool's back, too. Memory that is
- * reserved for a source concerns nobody else.
+ * The pool also gives back memory when its source has none left. Reclaim does not touch
+ * the pool of a reserved source, as no other user could have the memory.
  */
 
 #include <kunit/visibility.h>
@@ -27,16 +27,16 @@
 /* How long the pool keeps nothing after reclaim */
 #define POOL_PRESSURE	HZ
 
-/* How long to wait for the backing the scrubber is at: a chunk, if it may run */
+/* How long the OOM notifier waits for backings that other tasks have in their hands */
 #define POOL_SCRUB_WAIT	(HZ / 5)
 
-/* The same for an allocation that would fail else, on a busy machine, too */
+/* How long an allocation waits for them that would fail otherwise */
 #define POOL_SHORTAGE	HZ
 
 /* Ageing need not be more exact than that */
 #define POOL_AGE_SLACK	((unsigned long)HZ / 20)
 
-/* Evict at least that many pages of a node, dirty ones first; returns how many */
+/* Evict at least @nr_pages of a node, dirty ones first; returns how many */
 static unsigned long pool_trim(struct dma_heap_pool *pool, int nid,
 			       unsigned long nr_pages)
 {
@@ -67,7 +67,7 @@ static unsigned long pool_trim(struct dma_heap_pool *pool, int nid,
  * dma_heap_pool_drain - give everything in a pool back to the source
  * @pool: the pool
  *
- * What the scrubber is at stays, and what is dirty if the source is reserved.
+ * Backings being scrubbed stay. If the source is reserved, dirty ones stay, too.
  *
  * Context: Any process context, also while reclaiming memory. May sleep.
  *
@@ -93,7 +93,7 @@ EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_drain);
 /* Ageing */
 
 /*
- * Evict what is in the pool of a node for too long. What is to be kept counts as new
+ * Evict the backings of a node that are too old. Prefilled ones stay and count as new
  * again. Returns in how many jiffies the next one is due, or MAX_JIFFY_OFFSET.
  */
 static unsigned long pool_age_node(struct dma_heap_pool *pool, int nid,
@@ -137,7 +137,7 @@ static void pool_age(struct work_struct *work)
 	for_each_node(nid)
 		next = min(next, pool_age_node(pool, nid, &leaving));
 	decayed = pool->stats.decayed_pages - decayed;
-	/* Under the lock, as what it is reckoned from may change */
+	/* Under the lock, or a change of the decay could come in between and be lost */
 	if (next != MAX_JIFFY_OFFSET)
 		mod_delayed_work(system_freezable_power_efficient_wq,
 				 &pool->age_work, max(next, POOL_AGE_SLACK));
@@ -247,9 +247,9 @@ static int pool_oom(struct notifier_block *nb, unsigned long action, void *data)
  * dma_heap_pool_begin_shortage - give back to the source all that is in a pool
  * @pool: the pool
  *
- * Also what is being scrubbed, if that can be waited for. For an allocation from
- * the source that would fail. Until dma_heap_pool_end_shortage() the pool keeps
- * nothing, or others could have filled it before that allocation looks again.
+ * An allocation from the source calls it before it would fail. The function waits up
+ * to a second for backings being scrubbed. Until dma_heap_pool_end_shortage() the pool
+ * keeps nothing: tasks that free could fill it before the allocation looks again.
  *
  * Context: Process context, with no lock that freeing needs. May sleep, but does
  * not allocate memory.
@@ -338,15 +338,15 @@ static int pool_wait_progress(struct dma_heap_pool *pool,
  * dma_heap_pool_reclaim_until - give memory back until an allocation succeeds
  * @pool: pool of a reserved source
  * @attempt: tries to allocate from the source. Returns -EAGAIN if more memory may
- *	     help; what else it returns ends this. @held are the bytes that may still
- *	     come from the pool: memory in transit may count twice, here and in the
- *	     source, but never zero times.
+ *	     help; any other result ends this. @held are the bytes that may still come
+ *	     from the pool: memory in transit may count twice, here and in the source,
+ *	     but never zero times.
  * @data: for @attempt
  *
- * Gives back one zeroed backing after the other, the oldest first. When all that is
- * left has to be scrubbed, waits for the next one, and for what other tasks are giving
- * back; then the pool keeps nothing until this returns. So if nobody else takes from
- * the source meanwhile, all of it is there in the end, but for what buffers have.
+ * Gives back one zeroed backing after the other, the oldest first. When none is left,
+ * waits for backings being scrubbed or given back by other tasks; from then on the pool
+ * keeps nothing until this returns. So the source gets all memory that no buffer has,
+ * unless another allocation takes it from there.
  *
  * Context: Process context, no lock held that scrubbing or freeing needs. May
  * sleep.

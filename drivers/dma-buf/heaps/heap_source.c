@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA-BUF heaps: what sources of memory have in common
+ * DMA-BUF heaps: sources of memory, and how one becomes a heap
  *
  * A source and its pool are one to the exporter: it gets a backing from the pool,
  * or else from the source, and puts all backings into the pool.
@@ -212,6 +212,8 @@ err_destroy_pool:
 	if (first)
 		dma_heap_pool_destroy(source->pool);
 err_destroy_heap:
+	if (first)
+		source->dev = NULL;
 	dma_heap_destroy(heap);
 	return ret;
 }

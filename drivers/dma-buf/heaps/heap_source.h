@@ -85,7 +85,7 @@ enum dma_heap_pool_state {
  * @bin: the pool's: where backings of this size and node are, NULL if the pool
  *	 cannot keep the backing
  * @in_bin: the pool's: entry among them
- * @in_pool: the pool's: entry in order of age, or in a list of what leaves
+ * @in_pool: the pool's: entry in order of age, or among leaving backings
  * @freed: the pool's: when the last buffer made of it went, in jiffies
  * @blocks: the exporter's: bytes from the beginning that user space can be given
  *	    in blocks of PMD_SIZE, 0 if none or not known yet
@@ -130,7 +130,7 @@ struct dma_heap_source_ops {
 	 *
 	 * Get a zeroed backing of @size bytes, a non-zero multiple of
 	 * PAGE_SIZE. If the source is uncached, no cache line of it is left.
-	 * What the exporter and the pool keep in it is zero, too.
+	 * The fields of the pool and of the exporter are zero.
 	 *
 	 * Context: Process context, no lock held. May sleep.
 	 *
@@ -175,7 +175,7 @@ struct dma_heap_source_ops {
 };
 
 /**
- * struct dma_heap_source - somewhere backings come from
+ * struct dma_heap_source - memory that backings are made of
  * @ops: how to get and give back memory
  * @uncached: all mappings of the memory bypass the cache (write-combined), so
  *	      that it never needs maintenance while a buffer has it

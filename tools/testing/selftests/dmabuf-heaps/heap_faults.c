@@ -128,8 +128,8 @@ void fault_knobs_restore(void)
 }
 
 /*
- * The kernel takes spare objects of these beforehand and can do without them. Whether
- * it needs one depends on the CPU and on what was allocated since boot.
+ * The kernel takes spare objects of these beforehand and can do without them. The CPU
+ * and earlier allocations decide when it takes one.
  */
 static bool has_spares(const char *cache)
 {

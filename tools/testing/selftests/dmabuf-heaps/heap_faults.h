@@ -12,9 +12,9 @@ const char *fault_knobs_set(void);
 void fault_knobs_restore(void);
 
 /*
- * Only what is called by @function fails, and nothing that everybody can do without:
- * what has to do with debugfs, and spare objects. Needs
- * CONFIG_FAULT_INJECTION_STACKTRACE_FILTER and a kernel that does not merge slabs.
+ * Only allocations below @function fail, and none that the kernel can do without:
+ * those of debugfs, and spare objects. Needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER
+ * and a kernel that does not merge slabs.
  */
 const char *fault_only_within(const char *function);
 
