@@ -43,6 +43,7 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(dma_heap_scrub);
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_heap_shrink);
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_heap_decay);
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_heap_map);
+EXPORT_TRACEPOINT_SYMBOL_GPL(dma_heap_unmap);
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_heap_sync);
 
 #undef MODULE_PARAM_PREFIX
@@ -241,7 +242,10 @@ static bool current_pays(struct dma_heap_record *record)
 void dma_heap_count_failure(struct dma_heap *heap, size_t size,
 			    enum dma_heap_failure reason)
 {
-	atomic_long_inc(&heap->usage.failures[reason]);
+	struct dma_heap_usage *usage = heap->usage;
+
+	atomic_long_inc(&usage->failures[reason]);
+	WRITE_ONCE(usage->last_failure, (size & PAGE_MASK) | (reason + 1));
 	trace_dma_heap_alloc_fail(dev_name(&heap->dev), size, reason);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_count_failure, DMA_BUF_HEAP);
@@ -250,11 +254,11 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_count_failure, DMA_BUF_HEAP);
 static bool dma_heap_try_reserve(struct dma_heap_usage *usage,
 				 unsigned long pages)
 {
-	unsigned long max_pages = READ_ONCE(usage->max_pages);
+	unsigned long heap_limit = READ_ONCE(usage->heap_limit);
 	long old = atomic_long_read(&usage->pages);
 
 	do {
-		if (pages > max_pages || old > max_pages - pages)
+		if (pages > heap_limit || old > heap_limit - pages)
 			return false;
 	} while (!atomic_long_try_cmpxchg(&usage->pages, &old, old + pages));
 
@@ -264,7 +268,7 @@ static bool dma_heap_try_reserve(struct dma_heap_usage *usage,
 /* A buffer larger than RAM is refused, whatever the limit says */
 static bool dma_heap_too_large(struct dma_heap *heap, unsigned long pages)
 {
-	return pages > READ_ONCE(heap->usage.max_alloc) ||
+	return pages > READ_ONCE(heap->usage->buffer_limit) ||
 	       (!(heap->attrs & DMA_HEAP_RESERVED) &&
 		pages > totalram_pages());
 }
@@ -279,8 +283,8 @@ static int dma_heap_reserve(struct dma_heap *heap, size_t size)
 		return -ENOMEM;
 	}
 
-	if (!dma_heap_try_reserve(&heap->usage, pages)) {
-		dma_heap_count_failure(heap, size, DMA_HEAP_CEILING);
+	if (!dma_heap_try_reserve(heap->usage, pages)) {
+		dma_heap_count_failure(heap, size, DMA_HEAP_LIMIT);
 		return -ENOMEM;
 	}
 
@@ -311,8 +315,8 @@ int dma_heap_charge(struct dma_heap *heap, size_t size,
 
 	ret = charge_current(heap, size, objcg);
 	if (ret) {
-		atomic_long_sub(size >> PAGE_SHIFT, &heap->usage.pages);
-		dma_heap_count_failure(heap, size, DMA_HEAP_CHARGE);
+		atomic_long_sub(size >> PAGE_SHIFT, &heap->usage->pages);
+		dma_heap_count_failure(heap, size, DMA_HEAP_MEMCG);
 		return -ENOMEM;
 	}
 
@@ -331,7 +335,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_charge, DMA_BUF_HEAP);
 void dma_heap_uncharge(struct dma_heap *heap, size_t size,
 		       struct obj_cgroup *objcg)
 {
-	atomic_long_sub(size >> PAGE_SHIFT, &heap->usage.pages);
+	atomic_long_sub(size >> PAGE_SHIFT, &heap->usage->pages);
 	uncharge(heap, size, objcg);
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_uncharge, DMA_BUF_HEAP);
@@ -346,7 +350,7 @@ static void record_set_owner(struct dma_heap_record *record)
 
 static void record_add(struct dma_heap_record *record)
 {
-	struct dma_heap_usage *usage = &record->heap->usage;
+	struct dma_heap_usage *usage = record->heap->usage;
 
 	spin_lock(&dma_heap_buffers_lock);
 	record->number = ++dma_heap_last_number;
@@ -412,8 +416,8 @@ void dma_heap_record_remove(struct dma_heap_record *record)
 
 	spin_lock(&dma_heap_buffers_lock);
 	list_del(&record->node);
-	heap->usage.buffers--;
-	heap->usage.buffer_pages -= record->size >> PAGE_SHIFT;
+	heap->usage->buffers--;
+	heap->usage->buffer_pages -= record->size >> PAGE_SHIFT;
 	spin_unlock(&dma_heap_buffers_lock);
 
 	trace_dma_heap_free(dev_name(&heap->dev), record->size, record->ino);
@@ -435,6 +439,7 @@ int dma_heap_recharge(struct dma_heap_record *record)
 {
 	struct obj_cgroup *objcg = NULL;
 	bool moves;
+	pid_t from;
 
 retry:
 	moves = !current_pays(record);
@@ -449,9 +454,12 @@ retry:
 		spin_unlock(&dma_heap_buffers_lock);
 		goto retry;
 	}
+	from = record->pid;
 	record_set_owner(record);
 	spin_unlock(&dma_heap_buffers_lock);
 
+	trace_dma_heap_charge(dev_name(&record->heap->dev), record->size,
+			      record->ino, from);
 	uncharge(record->heap, record->size, objcg);
 
 	return 0;
@@ -459,11 +467,14 @@ retry:
 EXPORT_SYMBOL_NS_GPL(dma_heap_recharge, DMA_BUF_HEAP);
 
 /* Nobody sees the heap yet */
-void dma_heap_usage_init(struct dma_heap *heap, u64 max_alloc)
+void dma_heap_usage_init(struct dma_heap *heap, u64 buffer_limit)
 {
-	struct dma_heap_usage *usage = &heap->usage;
+	struct dma_heap_usage *usage = &heap->own_usage;
 
-	usage->max_alloc = max_alloc ? max_alloc >> PAGE_SHIFT :
+	heap->usage = usage;
+	if (heap->alias_of)
+		heap->usage = heap->alias_of->usage;
+	usage->buffer_limit = buffer_limit ? buffer_limit >> PAGE_SHIFT :
 				       totalram_pages() / 2;
-	usage->max_pages = LONG_MAX;
+	usage->heap_limit = LONG_MAX;
 }

@@ -7,8 +7,9 @@
  * holds one reference, every open file (through the cdev) and every dma_heap_find()
  * one more. A heap is never removed, because an open device node cannot be revoked.
  *
- * heap_list_lock makes checking a name and publishing it one step. The core knows
- * names and flags; pages, scatterlists and dma_buf_ops belong to the heap.
+ * heap_list_lock makes checking a name and publishing it one step. Attributes of a heap
+ * read the list under RCU: adding a device that fails removes them with the lock held.
+ * The core knows names and flags; pages, scatterlists and dma_buf_ops belong to the heap.
  */
 
 #define pr_fmt(fmt) "dma_heap: " fmt
@@ -24,11 +25,16 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/list.h>
+#include <linux/memblock.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pfn.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <trace/events/dma_heap.h>
 #include <uapi/linux/dma-heap.h>
 
 #include "dma-heap-internal.h"
@@ -36,6 +42,7 @@
 #define DMA_HEAP_MINORS	128
 
 static LIST_HEAD(heap_list);
+static unsigned int heap_count;
 static DEFINE_MUTEX(heap_list_lock);
 static DEFINE_IDA(dma_heap_minors);
 static dev_t dma_heap_devt;
@@ -137,9 +144,8 @@ static struct dma_heap *dma_heap_lookup(const char *name)
 {
 	struct dma_heap *heap;
 
-	lockdep_assert_held(&heap_list_lock);
-
-	list_for_each_entry(heap, &heap_list, node)
+	list_for_each_entry_rcu(heap, &heap_list, node,
+				lockdep_is_held(&heap_list_lock))
 		if (!strcmp(dev_name(&heap->dev), name))
 			return heap;
 
@@ -148,7 +154,10 @@ static struct dma_heap *dma_heap_lookup(const char *name)
 
 static void dma_heap_release(struct device *dev)
 {
-	kfree(dev_to_heap(dev));
+	struct dma_heap *heap = dev_to_heap(dev);
+
+	kfree(heap->fallback);
+	kfree(heap);
 }
 
 /* The name becomes a file name in /dev/dma_heap and in sysfs */
@@ -163,6 +172,49 @@ static bool dma_heap_name_valid(const char *name)
 
 	return len && len <= DMA_HEAP_NAME_MAX && !strchr(name, '/') &&
 	       strcmp(name, ".") && strcmp(name, "..");
+}
+
+static const char *dma_heap_access(const struct dma_heap *heap)
+{
+	if (heap->attrs & DMA_HEAP_PROTECTED)
+		return "protected";
+
+	return heap->attrs & DMA_HEAP_UNCACHED ? "uncached" : "cached";
+}
+
+/* A client knows from the attributes of its heap whether it has to sync a buffer */
+static bool dma_heap_may_replace(const struct dma_heap *heap,
+				 const struct dma_heap *fallback)
+{
+	return !((heap->attrs ^ fallback->attrs) &
+		 (DMA_HEAP_UNCACHED | DMA_HEAP_PROTECTED));
+}
+
+static void dma_heap_refuse_fallback(const struct dma_heap *heap,
+				     const struct dma_heap *fallback)
+{
+	pr_err_ratelimited("heap %s (%s) never falls back on heap %s (%s)\n",
+			   dev_name(&heap->dev), dma_heap_access(heap),
+			   dev_name(&fallback->dev), dma_heap_access(fallback));
+}
+
+/* Tell of a fallback that will never serve, when the second of the two appears */
+static void dma_heap_check_fallbacks(const struct dma_heap *new)
+{
+	struct dma_heap *heap;
+
+	lockdep_assert_held(&heap_list_lock);
+
+	list_for_each_entry(heap, &heap_list, node) {
+		const char *name = dev_name(&heap->dev);
+
+		if (dma_heap_may_replace(new, heap))
+			continue;
+		if (new->fallback && !strcmp(new->fallback, name))
+			dma_heap_refuse_fallback(new, heap);
+		if (heap->fallback && !strcmp(heap->fallback, dev_name(&new->dev)))
+			dma_heap_refuse_fallback(heap, new);
+	}
 }
 
 static int dma_heap_publish(struct dma_heap *heap)
@@ -185,7 +237,13 @@ static int dma_heap_publish(struct dma_heap *heap)
 		return ret;
 	}
 
-	list_add_tail(&heap->node, &heap_list);
+	dev_info(&heap->dev, "%s%s%s memory\n",
+		 heap->attrs & DMA_HEAP_RESERVED ? "reserved " : "",
+		 heap->attrs & DMA_HEAP_CONTIGUOUS ? "contiguous " : "",
+		 dma_heap_access(heap));
+	dma_heap_check_fallbacks(heap);
+	list_add_tail_rcu(&heap->node, &heap_list);
+	WRITE_ONCE(heap_count, heap_count + 1);
 
 	return 0;
 }
@@ -212,8 +270,8 @@ static int dma_heap_set_dma_mask(struct device *dev)
  * The heap has its device, so that its source can be set up before user space
  * allocates. dma_heap_register() or dma_heap_destroy() must follow.
  *
- * The name is copied. It must be a valid file name of at most DMA_HEAP_NAME_MAX
- * characters.
+ * The names are copied. @exp_info->name must be a valid file name of at most
+ * DMA_HEAP_NAME_MAX characters.
  *
  * Context: Process context, may sleep.
  *
@@ -243,8 +301,9 @@ struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info)
 	heap->ops = exp_info->ops;
 	heap->attrs = exp_info->attrs;
 	heap->alignment = exp_info->alignment ?: PAGE_SIZE;
-	heap->fallback = exp_info->fallback;
-	dma_heap_usage_init(heap, exp_info->max_alloc);
+	heap->dma_bits = exp_info->dma_bits;
+	heap->alias_of = exp_info->alias_of;
+	dma_heap_usage_init(heap, exp_info->buffer_limit);
 	cdev_init(&heap->cdev, &dma_heap_fops);
 	device_initialize(&heap->dev);
 	heap->dev.class = &dma_heap_class;
@@ -255,6 +314,12 @@ struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info)
 	ret = dev_set_name(&heap->dev, "%s", exp_info->name);
 	if (ret)
 		goto err_put_device;
+
+	heap->fallback = kstrdup(exp_info->fallback, GFP_KERNEL);
+	if (exp_info->fallback && !heap->fallback) {
+		ret = -ENOMEM;
+		goto err_put_device;
+	}
 
 	ret = dma_heap_set_dma_mask(&heap->dev);
 	if (ret)
@@ -344,8 +409,10 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_add, DMA_BUF_HEAP);
 void dma_heap_del(struct dma_heap *heap)
 {
 	mutex_lock(&heap_list_lock);
-	list_del(&heap->node);
+	list_del_rcu(&heap->node);
+	WRITE_ONCE(heap_count, heap_count - 1);
 	mutex_unlock(&heap_list_lock);
+	synchronize_rcu();
 
 	cdev_device_del(&heap->cdev, &heap->dev);
 	ida_free(&dma_heap_minors, MINOR(heap->dev.devt));
@@ -437,6 +504,76 @@ void dma_heap_put(struct dma_heap *heap)
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_put, DMA_BUF_HEAP);
 
+/*
+ * Ask the heaps behind @heap, as long as one has no memory and names another. No chain
+ * is longer than there are heaps, but for a ring.
+ */
+static struct dma_buf *dma_heap_fall_back(struct dma_heap *heap, size_t len,
+					  u32 fd_flags, u64 heap_flags)
+{
+	struct dma_buf *dmabuf = ERR_PTR(-ENOMEM);
+	unsigned int left = READ_ONCE(heap_count);
+	struct dma_heap *next, *last = heap;
+
+	get_device(&last->dev);
+	while (dmabuf == ERR_PTR(-ENOMEM) && last->fallback && left--) {
+		next = dma_heap_find(last->fallback);
+		if (!next)
+			break;
+		dma_heap_put(last);
+		last = next;
+		if (!dma_heap_may_replace(heap, last)) {
+			dma_heap_refuse_fallback(heap, last);
+			break;
+		}
+		if (last == heap)
+			break;
+		dmabuf = last->ops->allocate(last, len, fd_flags, heap_flags);
+	}
+	dma_heap_put(last);
+	if (!IS_ERR(dmabuf))
+		atomic_long_inc(&heap->usage->fallbacks);
+
+	return dmabuf;
+}
+
+static unsigned int dma_heap_bits(const struct dma_heap *heap)
+{
+	return heap->dma_bits ?: fls64(PFN_PHYS((u64)READ_ONCE(max_pfn)) - 1);
+}
+
+/**
+ * dma_heap_get_promise - what holds for every buffer of a heap
+ * @heap: the heap
+ * @promise: to be filled in
+ *
+ * Buffers of the heaps that serve what @heap cannot are buffers of @heap, too.
+ *
+ * Context: Any.
+ */
+void dma_heap_get_promise(struct dma_heap *heap,
+			  struct dma_heap_promise *promise)
+{
+	struct dma_heap *next;
+	unsigned int left;
+
+	promise->contiguous = heap->attrs & DMA_HEAP_CONTIGUOUS;
+	promise->alignment = heap->alignment;
+	promise->dma_bits = dma_heap_bits(heap);
+
+	rcu_read_lock();
+	left = READ_ONCE(heap_count);
+	for (next = heap; next->fallback && left; left--) {
+		next = dma_heap_lookup(next->fallback);
+		if (!next || !dma_heap_may_replace(heap, next))
+			break;
+		promise->contiguous &= !!(next->attrs & DMA_HEAP_CONTIGUOUS);
+		promise->alignment = min(promise->alignment, next->alignment);
+		promise->dma_bits = max(promise->dma_bits, dma_heap_bits(next));
+	}
+	rcu_read_unlock();
+}
+
 /**
  * dma_heap_buffer_alloc - allocate a dma-buf from a heap
  * @heap: the heap
@@ -444,15 +581,19 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_put, DMA_BUF_HEAP);
  * @fd_flags: O_CLOEXEC and access mode, for when the buffer gets a descriptor
  * @heap_flags: subset of DMA_HEAP_VALID_HEAP_FLAGS
  *
+ * If the heap has no memory, the one that it names as its fallback serves, and so on.
+ *
  * Context: Process context, may sleep.
  *
  * Return: A zeroed dma-buf, or an ERR_PTR(): -EINVAL for a length of zero, one
- * that wraps around when rounded up, or unknown flags; otherwise what the heap
+ * that wraps around when rounded up, or unknown flags; otherwise what the last heap
  * gave, -ENOMEM or -EINTR for a killed task.
  */
 struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
 				      u32 fd_flags, u64 heap_flags)
 {
+	struct dma_buf *dmabuf;
+
 	if (fd_flags & ~DMA_HEAP_VALID_FD_FLAGS ||
 	    heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS)
 		return ERR_PTR(-EINVAL);
@@ -462,7 +603,12 @@ struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
 	if (!len)
 		return ERR_PTR(-EINVAL);
 
-	return heap->ops->allocate(heap, len, fd_flags, heap_flags);
+	trace_dma_heap_alloc_start(dev_name(&heap->dev), len);
+	dmabuf = heap->ops->allocate(heap, len, fd_flags, heap_flags);
+	if (dmabuf == ERR_PTR(-ENOMEM) && heap->fallback)
+		return dma_heap_fall_back(heap, len, fd_flags, heap_flags);
+
+	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_alloc, DMA_BUF_HEAP);
 

@@ -17,18 +17,18 @@ struct seq_file;
 
 /**
  * enum dma_heap_failure - why an allocation failed
- * @DMA_HEAP_TOO_LARGE: above the limit of a buffer (max_alloc)
- * @DMA_HEAP_CEILING: above the limit of the heap (max_bytes)
- * @DMA_HEAP_CHARGE: above the limit of the task's memory cgroup
- * @DMA_HEAP_MEMORY: there was no memory
+ * @DMA_HEAP_TOO_LARGE: above the limit of a buffer (buffer_limit_bytes)
+ * @DMA_HEAP_LIMIT: above the limit of the heap (heap_limit_bytes)
+ * @DMA_HEAP_MEMCG: above the limit of the task's memory cgroup
+ * @DMA_HEAP_NOMEM: there was no memory
  * @DMA_HEAP_KILLED: the task was killed
  * @DMA_HEAP_NR_FAILURES: how many reasons there are
  */
 enum dma_heap_failure {
 	DMA_HEAP_TOO_LARGE,
-	DMA_HEAP_CEILING,
-	DMA_HEAP_CHARGE,
-	DMA_HEAP_MEMORY,
+	DMA_HEAP_LIMIT,
+	DMA_HEAP_MEMCG,
+	DMA_HEAP_NOMEM,
 	DMA_HEAP_KILLED,
 	DMA_HEAP_NR_FAILURES,
 };

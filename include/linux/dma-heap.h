@@ -15,6 +15,18 @@ struct dma_heap;
 #define DMA_HEAP_NAME_MAX	63
 
 /**
+ * struct dma_heap_area - the range of memory that a heap takes from
+ * @size: its bytes
+ * @free: bytes that neither buffers nor the pool have
+ * @largest_free: bytes of the largest free run, which need not be aligned
+ */
+struct dma_heap_area {
+	u64 size;
+	u64 free;
+	u64 largest_free;
+};
+
+/**
  * struct dma_heap_ops - what a heap does
  */
 struct dma_heap_ops {
@@ -33,6 +45,16 @@ struct dma_heap_ops {
 	 */
 	struct dma_buf *(*allocate)(struct dma_heap *heap, unsigned long len,
 				    u32 fd_flags, u64 heap_flags);
+
+	/**
+	 * @get_area:
+	 *
+	 * Optional, for a heap that takes from one range of memory. Fill in
+	 * @area.
+	 *
+	 * Context: Process context.
+	 */
+	void (*get_area)(struct dma_heap *heap, struct dma_heap_area *area);
 };
 
 /* Clients choose a heap by these; the core charges its buffers by the last one */
@@ -50,10 +72,14 @@ struct dma_heap_ops {
  * @groups: attributes of the heap's device, or NULL; must stay around forever
  * @attrs: DMA_HEAP_UNCACHED and others that apply
  * @alignment: of the addresses of buffers, in bytes, or 0 for whole pages
- * @max_alloc: bytes of the largest buffer to be allowed at first, or 0 for half of
+ * @dma_bits: bits of the largest address that a buffer can have, or 0 if buffers can be
+ *	      anywhere in the system's memory
+ * @buffer_limit: bytes of the largest buffer to be allowed at first, or 0 for half of
  *	       the system's memory
- * @fallback: name of the heap that serves what this one cannot, or NULL; must
- *	      stay around forever
+ * @fallback: name of the heap that serves what this one cannot, copied; or NULL. It
+ *	      never serves if the CPU maps its buffers in another way.
+ * @alias_of: heap with the same memory, of which this is another name, or NULL. Limits
+ *	      and account are those of the other heap, and @buffer_limit is not used.
  */
 struct dma_heap_export_info {
 	const char *name;
@@ -62,8 +88,10 @@ struct dma_heap_export_info {
 	const struct attribute_group **groups;
 	u32 attrs;
 	size_t alignment;
-	u64 max_alloc;
+	unsigned int dma_bits;
+	u64 buffer_limit;
 	const char *fallback;
+	struct dma_heap *alias_of;
 };
 
 struct dma_heap *dma_heap_create(const struct dma_heap_export_info *exp_info);

@@ -82,7 +82,7 @@ static int __init sample_init(void)
 		.ops = &sample_heap_ops,
 		.groups = sample_groups,
 		/* The page allocator has no larger piece */
-		.max_alloc = PAGE_SIZE << MAX_PAGE_ORDER,
+		.buffer_limit = PAGE_SIZE << MAX_PAGE_ORDER,
 	};
 
 	return dma_heap_source_register(&sample_source, &exp_info);

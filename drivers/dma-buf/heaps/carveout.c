@@ -13,27 +13,29 @@
 
 #define pr_fmt(fmt) "carveout_heap: " fmt
 
-#include <linux/delay.h>
+#include <linux/bitops.h>
 #include <linux/device.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
-#include <linux/genalloc.h>
 #include <linux/io.h>
+#include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
-#include <linux/numa.h>
+#include <linux/notifier.h>
 #include <linux/pfn.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
+#include <linux/suspend.h>
 
 #include "carveout.h"
 #include "heap_buffer.h"
 #include "heap_pool.h"
 #include "heap_source.h"
+#include "heap_space.h"
 
 /* A PMD of CPUs and IOMMUs, with pages of 4 KiB */
 #define BLOCK		SZ_2M
@@ -41,9 +43,9 @@
 /* At first the region is scrubbed in such pieces, so that some of it is free early */
 #define FIRST_PIECE	SZ_32M
 
-/* How often a mapping for a scrub is tried, and the pause in between */
-#define MAP_ATTEMPTS	50
-#define MAP_PAUSE_MS	100
+static unsigned int max_wait_ms = 5000;
+module_param(max_wait_ms, uint, 0644);
+MODULE_PARM_DESC(max_wait_ms, "How long an allocation waits for memory that is being scrubbed, in ms (default 5000)");
 
 /* Free page frames */
 
@@ -63,13 +65,8 @@ struct carveout_request {
 
 static bool carveout_find(struct carveout_request *request)
 {
-	struct genpool_data_align align = {
-		.align = PHYS_PFN(request->alignment),
-	};
-
-	request->pfn = gen_pool_alloc_algo(request->carveout->space,
-					   PHYS_PFN(request->size),
-					   gen_pool_first_fit_align, &align);
+	request->pfn = dma_heap_space_take(request->carveout->space,
+					   request->size, request->alignment);
 
 	return request->pfn;
 }
@@ -83,7 +80,7 @@ static int carveout_attempt(void *data, size_t held)
 	if (carveout_find(request))
 		return 0;
 
-	avail = PFN_PHYS(gen_pool_avail(request->carveout->space));
+	avail = dma_heap_space_avail(request->carveout->space);
 
 	return request->size > held + avail ? -ENOMEM : -EAGAIN;
 }
@@ -94,8 +91,18 @@ static size_t carveout_alignment(struct carveout *carveout, size_t size)
 	return max(carveout->alignment, min(rounddown_pow_of_two(size), BLOCK));
 }
 
+static unsigned long carveout_deadline(void)
+{
+	return jiffies + msecs_to_jiffies(READ_ONCE(max_wait_ms));
+}
+
+/*
+ * The deadline of an allocation holds for its wait for the lock, too: the ones before it
+ * have earlier deadlines.
+ */
 static int carveout_take(struct carveout_request *request)
 {
+	unsigned long deadline = carveout_deadline();
 	struct carveout *carveout = request->carveout;
 	int ret;
 
@@ -103,7 +110,7 @@ static int carveout_take(struct carveout_request *request)
 		return -EINTR;
 
 	ret = dma_heap_pool_reclaim_until(carveout->source.pool,
-					  carveout_attempt, request);
+					  carveout_attempt, request, deadline);
 	/* Small pages are better than no memory */
 	if (ret == -ENOMEM) {
 		request->alignment = carveout->alignment;
@@ -114,29 +121,25 @@ static int carveout_take(struct carveout_request *request)
 	return ret;
 }
 
-static void carveout_put(struct carveout *carveout, unsigned long pfn,
-			 size_t size)
-{
-	gen_pool_free(carveout->space, pfn, PHYS_PFN(size));
-}
-
 /* The source */
 
-/* Make a backing of page frames that are taken; on failure they are free again */
+/* Make a backing of page frames that are taken */
 static struct dma_heap_backing *
 carveout_make_backing(const struct carveout_request *request)
 {
 	struct carveout *carveout = request->carveout;
 	struct dma_heap_backing *backing;
-	int ret = -ENOMEM;
+	int ret;
 
 	backing = dma_heap_backing_alloc(1);
 	if (!backing)
-		goto err_put;
+		return ERR_PTR(-ENOMEM);
 
 	ret = carveout_protect(carveout, PFN_PHYS(request->pfn), request->size);
-	if (ret)
-		goto err_free_backing;
+	if (ret) {
+		dma_heap_backing_free(backing);
+		return ERR_PTR(ret);
+	}
 
 	sg_set_page(backing->sgt.sgl, pfn_to_page(request->pfn), request->size,
 		    0);
@@ -144,12 +147,6 @@ carveout_make_backing(const struct carveout_request *request)
 	backing->written_back = carveout->source.uncached;
 
 	return backing;
-
-err_free_backing:
-	dma_heap_backing_free(backing);
-err_put:
-	carveout_put(carveout, request->pfn, request->size);
-	return ERR_PTR(ret);
 }
 
 static struct dma_heap_backing *
@@ -161,6 +158,7 @@ carveout_alloc_backing(struct dma_heap_source *source, size_t size)
 		.size = size,
 		.alignment = carveout_alignment(carveout, size),
 	};
+	struct dma_heap_backing *backing;
 	int ret;
 
 	/* A scatterlist entry has a length of 32 bits */
@@ -168,84 +166,110 @@ carveout_alloc_backing(struct dma_heap_source *source, size_t size)
 		return ERR_PTR(-ENOMEM);
 
 	ret = carveout_take(&request);
+	if (ret)
+		return ERR_PTR(ret);
 
-	return ret ? ERR_PTR(ret) : carveout_make_backing(&request);
+	backing = carveout_make_backing(&request);
+	if (IS_ERR(backing))
+		dma_heap_space_put(carveout->space, request.pfn, size);
+
+	return backing;
 }
 
 /*
  * Memory that could not be scrubbed or unprotected is never used again: the next client
- * must not read what the last one left.
+ * must not read what the last one left. Broken memory is never used again either.
  */
 static int carveout_free_backing(struct dma_heap_source *source,
 				 struct dma_heap_backing *backing)
 {
 	struct carveout *carveout = to_carveout(source);
 	phys_addr_t base = sg_phys(backing->sgt.sgl);
-	int ret = 0;
+	const char *why = NULL;
+	int ret;
 
-	if (!backing->zeroed) {
-		pr_err("%s: %zu bytes at %pa are lost: they could not be scrubbed\n",
-		       carveout->name, backing->size, &base);
-	} else {
-		ret = carveout_unprotect(carveout, base, backing->size);
-		if (ret)
-			pr_err("%s: %zu bytes at %pa are lost: they could not be unprotected\n",
-			       carveout->name, backing->size, &base);
-		else
-			carveout_put(carveout, PHYS_PFN(base), backing->size);
-	}
+	if (!backing->zeroed)
+		why = "they could not be scrubbed";
+	else if (dma_heap_memory_is_poisoned(sg_page(backing->sgt.sgl), backing->size))
+		why = "a page is poisoned";
+	else if (carveout_unprotect(carveout, base, backing->size))
+		why = "they could not be unprotected";
+
+	if (why)
+		pr_err("%s: %zu bytes at %pa are lost: %s\n",
+		       dev_name(source->dev), backing->size, &base, why);
+	else
+		dma_heap_space_put(carveout->space, PHYS_PFN(base), backing->size);
+	/* The pool has counted what it could not scrub */
+	ret = why && backing->zeroed ? -EIO : 0;
 	dma_heap_backing_free(backing);
 
 	return ret;
 }
 
-/* Put the whole region into the pool, dirty: the boot loader may have used it */
-static int carveout_fill_pool(struct dma_heap_source *source)
+/* Take the whole region, of which nobody has anything */
+static bool carveout_take_all(struct carveout *carveout)
 {
-	struct carveout *carveout = to_carveout(source);
 	struct carveout_request request = {
 		.carveout = carveout,
+		.size = carveout->size,
 		.alignment = PAGE_SIZE,
 	};
+
+	return carveout_find(&request);
+}
+
+/* Put the whole region, which is taken, into the pool, dirty. *@left bytes are not there */
+static int carveout_fill_pool(struct carveout *carveout, size_t *left)
+{
+	struct carveout_request request = {
+		.carveout = carveout,
+		.pfn = PHYS_PFN(carveout->base),
+	};
 	struct dma_heap_backing *backing;
-	size_t left;
 
-	for (left = carveout->size; left; left -= request.size) {
-		request.size = min_t(size_t, left, max_t(size_t, FIRST_PIECE,
-							 carveout->alignment));
-		if (WARN_ON(!carveout_find(&request)))
-			return -ENOMEM;
-
+	for (*left = carveout->size; *left; *left -= request.size) {
+		request.size = min_t(size_t, *left, max_t(size_t, FIRST_PIECE,
+							  carveout->alignment));
 		backing = carveout_make_backing(&request);
 		if (IS_ERR(backing))
 			return PTR_ERR(backing);
-		dma_heap_source_put(source, backing);
+		backing->zeroed = false;
+		dma_heap_source_put(&carveout->source, backing);
+		request.pfn += PHYS_PFN(request.size);
 	}
 
 	return 0;
 }
 
-/* no-map memory has no cacheable alias, so nothing of it is in caches */
-static void *carveout_map(struct page *page, size_t len)
+/* The boot loader may have used the region */
+static int carveout_prepare(struct dma_heap_source *source)
 {
-	int attempts = MAP_ATTEMPTS;
-	void *vaddr;
+	struct carveout *carveout = to_carveout(source);
+	size_t left;
+	int ret;
 
-	/* Memory that cannot be scrubbed is lost, so wait for a mapping */
-	while (!(vaddr = memremap(page_to_phys(page), len, MEMREMAP_WC)) &&
-	       --attempts)
-		msleep(MAP_PAUSE_MS);
+	if (WARN_ON(!carveout_take_all(carveout)))
+		return -EINVAL;
 
-	return vaddr;
+	ret = carveout_fill_pool(carveout, &left);
+	if (ret)
+		dma_heap_space_put(carveout->space,
+				   PHYS_PFN(carveout->base + carveout->size - left),
+				   left);
+
+	return ret;
 }
 
+/* no-map memory has no cacheable alias, so nothing of it is in caches */
 static int carveout_scrub_unmapped(struct dma_heap_source *source,
 				   struct page *page, size_t len, bool write_back)
 {
-	void *vaddr = carveout_map(page, len);
+	void *vaddr = memremap(page_to_phys(page), len, MEMREMAP_WC);
 
+	/* There may be room for the mapping, or memory for its tables, later */
 	if (!vaddr)
-		return -ENOMEM;
+		return -EAGAIN;
 
 	memset(vaddr, 0, len);
 	memunmap(vaddr);
@@ -254,20 +278,20 @@ static int carveout_scrub_unmapped(struct dma_heap_source *source,
 }
 
 static const struct dma_heap_source_ops carveout_source_ops = {
-	.prepare = carveout_fill_pool,
+	.prepare = carveout_prepare,
 	.alloc = carveout_alloc_backing,
 	.free = carveout_free_backing,
 };
 
 static const struct dma_heap_source_ops carveout_unmapped_ops = {
-	.prepare = carveout_fill_pool,
+	.prepare = carveout_prepare,
 	.alloc = carveout_alloc_backing,
 	.free = carveout_free_backing,
 	.scrub = carveout_scrub_unmapped,
 };
 
 static const struct dma_heap_source_ops carveout_protected_ops = {
-	.prepare = carveout_fill_pool,
+	.prepare = carveout_prepare,
 	.alloc = carveout_alloc_backing,
 	.free = carveout_free_backing,
 	.scrub = carveout_scrub_protected,
@@ -275,124 +299,107 @@ static const struct dma_heap_source_ops carveout_protected_ops = {
 
 /* The heap */
 
-static struct dma_buf *carveout_fall_back(struct carveout *carveout,
-					  unsigned long len, u32 fd_flags,
-					  u64 heap_flags)
-{
-	struct dma_heap *heap;
-	struct dma_buf *dmabuf;
-
-	heap = dma_heap_find(carveout->fallback);
-	if (!heap)
-		return ERR_PTR(-ENOMEM);
-
-	dmabuf = dma_heap_buffer_alloc(heap, len, fd_flags, heap_flags);
-	dma_heap_put(heap);
-	if (!IS_ERR(dmabuf))
-		atomic_long_inc(&carveout->fallbacks);
-
-	return dmabuf;
-}
-
-static struct dma_buf *carveout_allocate(struct dma_heap *heap,
-					 unsigned long len, u32 fd_flags,
-					 u64 heap_flags)
+static void carveout_get_area(struct dma_heap *heap, struct dma_heap_area *area)
 {
 	struct carveout *carveout = to_carveout(dma_heap_get_drvdata(heap));
-	struct dma_buf *dmabuf;
 
-	dmabuf = dma_heap_buffer_allocate(heap, len, fd_flags, heap_flags);
-	if (dmabuf == ERR_PTR(-ENOMEM) && carveout->fallback)
-		return carveout_fall_back(carveout, len, fd_flags, heap_flags);
-
-	return dmabuf;
+	dma_heap_space_get_area(carveout->space, area);
 }
 
 static const struct dma_heap_ops carveout_heap_ops = {
-	.allocate = carveout_allocate,
-};
-
-static struct carveout *dev_to_carveout(struct device *dev)
-{
-	return to_carveout(dev_get_drvdata(dev));
-}
-
-static ssize_t size_kib_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	return sysfs_emit(buf, "%zu\n", dev_to_carveout(dev)->size / SZ_1K);
-}
-static DEVICE_ATTR_RO(size_kib);
-
-static ssize_t free_kib_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	size_t pages = gen_pool_avail(dev_to_carveout(dev)->space);
-
-	return sysfs_emit(buf, "%zu\n", pages << (PAGE_SHIFT - 10));
-}
-static DEVICE_ATTR_RO(free_kib);
-
-static ssize_t fallbacks_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	return sysfs_emit(buf, "%lu\n",
-			  atomic_long_read(&dev_to_carveout(dev)->fallbacks));
-}
-static DEVICE_ATTR_RO(fallbacks);
-
-static struct attribute *carveout_attrs[] = {
-	&dev_attr_size_kib.attr,
-	&dev_attr_free_kib.attr,
-	&dev_attr_fallbacks.attr,
-	NULL
-};
-
-static const struct attribute_group carveout_group = {
-	.name = "carveout",
-	.attrs = carveout_attrs,
+	.allocate = dma_heap_buffer_allocate,
+	.get_area = carveout_get_area,
 };
 
 static const struct attribute_group *carveout_groups[] = {
 	&dma_heap_pool_group,
-	&carveout_group,
 	NULL
 };
 
-static int carveout_add_space(struct carveout *carveout)
+/* The end of the region's contents */
+
+static int carveout_is_drained(void *unused, size_t held)
+{
+	return held ? -EAGAIN : 0;
+}
+
+/* Take the whole region once the pool has given it back; -EBUSY if others have some */
+static int carveout_drain(struct carveout *carveout)
 {
 	int ret;
 
-	carveout->space = gen_pool_create(0, NUMA_NO_NODE);
-	if (!carveout->space)
-		return -ENOMEM;
-
-	ret = gen_pool_add(carveout->space, PHYS_PFN(carveout->base),
-			   PHYS_PFN(carveout->size), NUMA_NO_NODE);
-	if (ret)
-		gen_pool_destroy(carveout->space);
+	mutex_lock(&carveout->alloc_lock);
+	ret = dma_heap_pool_reclaim_until(carveout->source.pool,
+					  carveout_is_drained, NULL,
+					  carveout_deadline());
+	if (!ret && !carveout_take_all(carveout))
+		ret = -EBUSY;
+	mutex_unlock(&carveout->alloc_lock);
 
 	return ret;
 }
 
-/* genalloc wants all of it back, which lost memory never is */
-static void carveout_destroy_space(struct carveout *carveout)
+/* The memory comes back with anything in it */
+static void carveout_resume(struct carveout *carveout)
 {
-	if (gen_pool_avail(carveout->space) == PHYS_PFN(carveout->size))
-		gen_pool_destroy(carveout->space);
+	size_t left;
+	int ret;
+
+	ret = carveout_fill_pool(carveout, &left);
+	if (ret)
+		pr_err("%s: %zu bytes are lost after hibernation: %pe\n",
+		       dev_name(carveout->source.dev), left, ERR_PTR(ret));
+}
+
+/* The image of hibernation has no memory that the kernel has not mapped */
+static int carveout_pm_notify(struct notifier_block *nb, unsigned long action,
+			      void *unused)
+{
+	struct carveout *carveout = container_of(nb, struct carveout, pm_notifier);
+	int ret = 0;
+
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+		ret = carveout_drain(carveout);
+		if (ret)
+			pr_err("%s: no hibernation: memory in use or lost would not be saved: %pe\n",
+			       dev_name(carveout->source.dev), ERR_PTR(ret));
+		break;
+	case PM_POST_HIBERNATION:
+		carveout_resume(carveout);
+		break;
+	}
+
+	return notifier_from_errno(ret);
+}
+
+/* The next kernel can use what is no longer protected: all that is scrubbed */
+void carveout_shutdown(struct carveout *carveout)
+{
+	int ret;
+
+	if (!carveout->source.protected)
+		return;
+
+	ret = carveout_drain(carveout);
+	if (ret)
+		pr_warn("%s: memory in use or lost stays protected: %pe\n",
+			dev_name(carveout->source.dev), ERR_PTR(ret));
 }
 
 /* Make a heap of a region that has been checked. It stays, if it succeeds. */
-int carveout_add(struct carveout *carveout)
+int carveout_add(struct carveout *carveout, const char *name,
+		 const char *fallback)
 {
 	struct dma_heap_export_info exp_info = {
-		.name = carveout->name,
+		.name = name,
 		.ops = &carveout_heap_ops,
 		.groups = carveout_groups,
 		.attrs = DMA_HEAP_CONTIGUOUS,
 		.alignment = carveout->alignment,
-		.max_alloc = carveout->size,
-		.fallback = carveout->fallback,
+		.dma_bits = fls64(carveout->base + carveout->size - 1),
+		.buffer_limit = carveout->size,
+		.fallback = fallback,
 	};
 	struct dma_heap_source *source = &carveout->source;
 	int ret;
@@ -405,13 +412,20 @@ int carveout_add(struct carveout *carveout)
 	source->first = pfn_to_page(PHYS_PFN(carveout->base));
 	source->pool_max = carveout->size;
 
-	ret = carveout_add_space(carveout);
-	if (ret)
-		return ret;
+	carveout->space = dma_heap_space_create(carveout->base, carveout->size);
+	if (!carveout->space)
+		return -ENOMEM;
 
 	ret = dma_heap_source_register(source, &exp_info);
-	if (ret)
-		carveout_destroy_space(carveout);
+	if (ret) {
+		dma_heap_space_destroy(carveout->space);
+		return ret;
+	}
 
-	return ret;
+	carveout->pm_notifier.notifier_call = carveout_pm_notify;
+	/* The heap is new, and fails only if it were there already */
+	if (source->nomap)
+		WARN_ON(register_pm_notifier(&carveout->pm_notifier));
+
+	return 0;
 }

@@ -6,9 +6,8 @@
 #ifndef _CARVEOUT_H
 #define _CARVEOUT_H
 
-#include <linux/atomic.h>
-#include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/types.h>
 
 #include "heap_source.h"
@@ -18,9 +17,6 @@ struct gen_pool;
 /**
  * struct carveout - a heap of a reserved region
  * @source: the source
- * @node: entry in the list of those that there are
- * @name: of the heap
- * @fallback: heap that serves what this one cannot, or NULL
  * @base: physical address of the region, without what is before the first place
  *	  for a buffer
  * @size: its bytes
@@ -28,19 +24,16 @@ struct gen_pool;
  * @alloc_lock: one allocation after the other takes from @space, so that one which
  *		waits for the scrubber gets what it gives
  * @space: free page frames, all zeroed and not protected
- * @fallbacks: allocations that went to @fallback
+ * @pm_notifier: sees to hibernation
  */
 struct carveout {
 	struct dma_heap_source source;
-	struct list_head node;
-	const char *name;
-	const char *fallback;
 	phys_addr_t base;
 	size_t size;
 	size_t alignment;
 	struct mutex alloc_lock;	/* outermost */
 	struct gen_pool *space;
-	atomic_long_t fallbacks;
+	struct notifier_block pm_notifier;
 };
 
 static inline struct carveout *to_carveout(struct dma_heap_source *source)
@@ -49,7 +42,9 @@ static inline struct carveout *to_carveout(struct dma_heap_source *source)
 }
 
 /* carveout.c */
-int carveout_add(struct carveout *carveout);
+int carveout_add(struct carveout *carveout, const char *name,
+		 const char *fallback);
+void carveout_shutdown(struct carveout *carveout);
 
 /* carveout_of.c */
 void carveout_retry_protected(void);

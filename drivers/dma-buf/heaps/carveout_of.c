@@ -6,55 +6,28 @@
  */
 
 #include <linux/device.h>
+#include <linux/dma-heap.h>
 #include <linux/err.h>
-#include <linux/list.h>
-#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
 #include <linux/pfn.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
-#include <linux/string.h>
+#include <linux/sprintf.h>
+#include <linux/workqueue.h>
 
 #include "carveout.h"
 
 #define COMPATIBLE	"dma-heap-carveout"
-
-/* Protects the list; held while a new carveout is checked for a ring of fallbacks */
-static DEFINE_MUTEX(carveouts_lock);
-static LIST_HEAD(carveouts);
-
-static int carveout_parse_name(struct device *dev, struct carveout *carveout)
-{
-	int ret;
-
-	ret = of_property_read_string(dev->of_node, "heap-name", &carveout->name);
-	if (ret != -EINVAL)
-		return ret;
-
-	/* Without the property the heap has the node's name, without the address */
-	carveout->name = devm_kasprintf(dev, GFP_KERNEL, "%pOFn", dev->of_node);
-
-	return carveout->name ? 0 : -ENOMEM;
-}
 
 static int carveout_parse(struct device *dev, struct carveout *carveout)
 {
 	struct device_node *node = dev->of_node;
 	u32 alignment = PAGE_SIZE;
 	int ret;
-
-	ret = carveout_parse_name(dev, carveout);
-	if (ret)
-		return dev_err_probe(dev, ret, "heap-name: must be a string\n");
-
-	ret = of_property_read_string(node, "heap-fallback", &carveout->fallback);
-	if (ret && ret != -EINVAL)
-		return dev_err_probe(dev, ret, "heap-fallback: must be a string\n");
 
 	ret = of_property_read_u32(node, "heap-alignment", &alignment);
 	if (ret && ret != -EINVAL)
@@ -97,29 +70,55 @@ static int carveout_check_neighbours(struct device *dev,
 	return 0;
 }
 
-static bool carveout_has_pages(struct carveout *carveout)
+/*
+ * The linear map has all of System RAM and nothing else. To be reserved, an address need
+ * not be memory; and a region stays mapped if the kernel had some of it before no-map
+ * could be heeded.
+ */
+static const char *carveout_refuse_page(struct carveout *carveout,
+					unsigned long pfn)
 {
-	unsigned long pfn = PHYS_PFN(carveout->base);
-	unsigned long end = pfn + PHYS_PFN(carveout->size);
+	unsigned long first = PHYS_PFN(carveout->base);
 
-	for (; pfn < end; pfn++)
-		if (!pfn_valid(pfn) || !PageReserved(pfn_to_page(pfn)))
-			return false;
+	if (carveout->source.nomap && page_is_ram(pfn))
+		return "is System RAM in spite of no-map";
 
-	return true;
+	if (!carveout->source.nomap && !page_is_ram(pfn))
+		return "is not System RAM";
+
+	if (!pfn_valid(pfn) || !PageReserved(pfn_to_page(pfn)))
+		return "is not reserved memory with struct pages";
+
+	if (pfn_to_page(pfn) - pfn_to_page(first) != pfn - first)
+		return "has its struct page elsewhere";
+
+	/* The kernel needs one mapping for a chunk, so a chunk is all high memory or none */
+	if (!carveout->source.nomap &&
+	    PageHighMem(pfn_to_page(pfn)) != PageHighMem(pfn_to_page(first)))
+		return "is high memory and others are not, or the other way round";
+
+	return NULL;
 }
 
-static bool carveout_crosses_highmem(struct carveout *carveout)
+static int carveout_check_pages(struct device *dev, struct carveout *carveout)
 {
-	struct page *first = pfn_to_page(PHYS_PFN(carveout->base));
-	struct page *last = nth_page(first, PHYS_PFN(carveout->size) - 1);
+	phys_addr_t base = carveout->base, end = base + carveout->size;
+	const char *reason;
 
-	return PageHighMem(first) != PageHighMem(last);
+	for (; base < end; base += PAGE_SIZE) {
+		reason = carveout_refuse_page(carveout, PHYS_PFN(base));
+		if (reason)
+			return dev_err_probe(dev, -ENXIO, "the page at %pa %s\n",
+					     &base, reason);
+	}
+
+	return 0;
 }
 
 static int carveout_check_region(struct device *dev, struct carveout *carveout)
 {
 	struct reserved_mem *rmem = of_reserved_mem_lookup(dev->of_node);
+	int ret;
 
 	if (!rmem || !rmem->size)
 		return dev_err_probe(dev, -ENODEV,
@@ -134,71 +133,11 @@ static int carveout_check_region(struct device *dev, struct carveout *carveout)
 		return dev_err_probe(dev, -EINVAL,
 				     "the region is not made of whole pages\n");
 
-	if (!carveout_has_pages(carveout))
-		return dev_err_probe(dev, -ENXIO,
-				     "the region is not reserved memory with struct pages\n");
-
-	/* The kernel needs one mapping for a chunk, so a chunk is all high memory or none */
-	if (carveout_crosses_highmem(carveout))
-		return dev_err_probe(dev, -EINVAL,
-				     "the region is partly high memory\n");
+	ret = carveout_check_pages(dev, carveout);
+	if (ret)
+		return ret;
 
 	return carveout_check_neighbours(dev, carveout);
-}
-
-static bool carveout_makes_heap(struct device_node *node, const char *name)
-{
-	const char *heap_name;
-
-	if (of_property_read_string(node, "heap-name", &heap_name))
-		return of_node_name_eq(node, name);
-
-	return !strcmp(heap_name, name);
-}
-
-/*
- * The fallback of the carveout called @name, or NULL. A heap that exists has the true
- * one. Several nodes that wait may have the same name, so the answer can be wrong for
- * these; but the last node of a ring finds all others as heaps.
- */
-static const char *carveout_fallback_of(const char *name)
-{
-	const char *fallback = NULL;
-	struct carveout *carveout;
-	struct device_node *node;
-
-	lockdep_assert_held(&carveouts_lock);
-
-	list_for_each_entry(carveout, &carveouts, node)
-		if (!strcmp(carveout->name, name))
-			return carveout->fallback;
-
-	for_each_compatible_node(node, NULL, COMPATIBLE) {
-		if (!carveout_makes_heap(node, name))
-			continue;
-
-		of_property_read_string(node, "heap-fallback", &fallback);
-		of_node_put(node);
-		break;
-	}
-
-	return fallback;
-}
-
-/* Would an allocation that finds no room come back here, over any number of heaps? */
-static bool carveout_falls_on_itself(struct carveout *carveout)
-{
-	const char *name = carveout->fallback;
-	int hops;
-
-	/* A ring without this one is refused by its own last carveout */
-	for (hops = 0; name && hops < 128; hops++) {
-		if (!strcmp(name, carveout->name))
-			return true;
-		name = carveout_fallback_of(name);
-	}
-
-	return false;
 }
 
 /* Give up what is before the first aligned address, and page frame 0 */
@@ -227,73 +166,93 @@ static int carveout_check_use(struct device *dev, struct carveout *carveout)
 		return dev_err_probe(dev, -EINVAL,
 				     "no-map: needs heap-uncached or heap-protected, too\n");
 
+	/* A stray access of the CPU to what firmware guards can end in a panic */
+	if (carveout->source.protected && !carveout->source.nomap)
+		return dev_err_probe(dev, -EINVAL,
+				     "heap-protected: needs no-map, too\n");
+
 	if (carveout->source.uncached && !carveout->source.protected &&
 	    !IS_ENABLED(CONFIG_ARM) && !IS_ENABLED(CONFIG_ARM64))
 		return dev_err_probe(dev, -EOPNOTSUPP,
 				     "heap-uncached: this architecture has no uncached memory\n");
 
-	if (carveout->source.protected && carveout->fallback)
-		return dev_err_probe(dev, -EINVAL,
-				     "heap-fallback: not for a region that is heap-protected\n");
+	return 0;
+}
+
+/* A string that a node need not have */
+static int carveout_parse_string(struct device *dev, const char *property,
+				 const char **string)
+{
+	int ret = of_property_read_string(dev->of_node, property, string);
+
+	if (ret && ret != -EINVAL)
+		return dev_err_probe(dev, ret, "%s: must be a string\n", property);
 
 	return 0;
 }
 
 static int carveout_publish(struct device *dev, struct carveout *carveout)
 {
+	const char *name = NULL, *fallback = NULL;
+	char node_name[DMA_HEAP_NAME_MAX + 2];
 	int ret;
 
-	lockdep_assert_held(&carveouts_lock);
+	/* Without the property the heap has the node's name */
+	snprintf(node_name, sizeof(node_name), "%pOFP", dev->of_node);
+	ret = carveout_parse_string(dev, "heap-name", &name) ?:
+	      carveout_parse_string(dev, "heap-fallback", &fallback);
+	if (ret)
+		return ret;
 
-	if (carveout_falls_on_itself(carveout))
+	if (carveout->source.protected && fallback)
 		return dev_err_probe(dev, -EINVAL,
-				     "heap-fallback: leads back to this heap\n");
-
-	ret = carveout_add(carveout);
-	if (ret)
-		return dev_err_probe(dev, ret, "cannot make heap %s\n",
-				     carveout->name);
-
-	list_add_tail(&carveout->node, &carveouts);
-
-	return 0;
-}
-
-static int carveout_probe(struct platform_device *pdev)
-{
-	struct device *dev = &pdev->dev;
-	struct carveout *carveout;
-	int ret;
-
-	carveout = devm_kzalloc(dev, sizeof(*carveout), GFP_KERNEL);
-	if (!carveout)
-		return -ENOMEM;
-
-	ret = carveout_parse(dev, carveout);
-	if (ret)
-		return ret;
-
-	ret = carveout_check_region(dev, carveout);
-	if (ret)
-		return ret;
-
-	ret = carveout_align(dev, carveout);
-	if (ret)
-		return ret;
-
-	ret = carveout_check_use(dev, carveout);
-	if (ret)
-		return ret;
+				     "heap-fallback: not for a region that is heap-protected\n");
 
 	if (carveout->source.protected && !carveout_has_protection())
 		return dev_err_probe(dev, -EPROBE_DEFER,
 				     "waiting for a driver to call dma_heap_set_protection()\n");
 
-	mutex_lock(&carveouts_lock);
-	ret = carveout_publish(dev, carveout);
-	mutex_unlock(&carveouts_lock);
+	name = name ?: node_name;
+	ret = carveout_add(carveout, name, fallback);
+	if (ret)
+		return dev_err_probe(dev, ret, "cannot make heap %s\n", name);
 
-	return ret;
+	return 0;
+}
+
+static int carveout_check(struct device *dev, struct carveout *carveout)
+{
+	return carveout_parse(dev, carveout) ?:
+	       carveout_check_region(dev, carveout) ?:
+	       carveout_align(dev, carveout) ?:
+	       carveout_check_use(dev, carveout) ?:
+	       carveout_publish(dev, carveout);
+}
+
+/* A heap stays when its device goes, so it has no memory of the device's */
+static int carveout_probe(struct platform_device *pdev)
+{
+	struct carveout *carveout;
+	int ret;
+
+	carveout = kzalloc(sizeof(*carveout), GFP_KERNEL);
+	if (!carveout)
+		return -ENOMEM;
+
+	ret = carveout_check(&pdev->dev, carveout);
+	if (ret) {
+		kfree(carveout);
+		return ret;
+	}
+	platform_set_drvdata(pdev, carveout);
+
+	return 0;
+}
+
+/* Only what has been probed is shut down */
+static void carveout_of_shutdown(struct platform_device *pdev)
+{
+	carveout_shutdown(platform_get_drvdata(pdev));
 }
 
 static const struct of_device_id carveout_matches[] = {
@@ -305,6 +264,7 @@ MODULE_DEVICE_TABLE(of, carveout_matches);
 /* An open device node cannot be revoked, so the driver cannot be unbound */
 static struct platform_driver carveout_driver = {
 	.probe = carveout_probe,
+	.shutdown = carveout_of_shutdown,
 	.driver = {
 		.name = COMPATIBLE,
 		.of_match_table = carveout_matches,
@@ -312,12 +272,44 @@ static struct platform_driver carveout_driver = {
 	},
 };
 
+/**
+ * struct carveout_retry - a region that is offered to its driver again
+ * @work: does so
+ * @dev: the device of the region, with a reference
+ */
+struct carveout_retry {
+	struct work_struct work;
+	struct device *dev;
+};
+
+static void carveout_retry_probe(struct work_struct *work)
+{
+	struct carveout_retry *retry = container_of(work, struct carveout_retry,
+						    work);
+
+	if (device_attach(retry->dev) < 0)
+		dev_err(retry->dev, "cannot probe again\n");
+	put_device(retry->dev);
+	kfree(retry);
+}
+
+/* In a worker: the secure world can hang, and then only for this region */
 static int carveout_retry(struct device *dev, void *unused)
 {
-	if (of_device_is_compatible(dev->of_node, COMPATIBLE) &&
-	    of_property_read_bool(dev->of_node, "heap-protected") &&
-	    device_attach(dev) < 0)
-		dev_err(dev, "cannot probe again\n");
+	struct carveout_retry *retry;
+
+	if (!of_device_is_compatible(dev->of_node, COMPATIBLE) ||
+	    !of_property_read_bool(dev->of_node, "heap-protected"))
+		return 0;
+
+	/* Without memory, which the kernel tells, the others may have more luck */
+	retry = kmalloc(sizeof(*retry), GFP_KERNEL);
+	if (!retry)
+		return 0;
+
+	INIT_WORK(&retry->work, carveout_retry_probe);
+	retry->dev = get_device(dev);
+	queue_work(system_unbound_wq, &retry->work);
 
 	return 0;
 }

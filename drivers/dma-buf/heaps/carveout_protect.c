@@ -59,10 +59,11 @@ int carveout_scrub_protected(struct dma_heap_source *source, struct page *page,
  * @ops: what the secure world does; must stay around forever
  * @data: passed to all of them
  *
- * The protected heaps of this machine appear before this returns, or as soon as
- * the driver of the carveouts does. There is no way back.
+ * The protected heaps of this machine appear soon, or as soon as the driver of the
+ * carveouts does: a worker for each region has the secure world protect it. There is no
+ * way back.
  *
- * Context: Process context, may sleep. Calls @ops.
+ * Context: Process context, may sleep.
  *
  * Return: 0, -EINVAL if one of @ops is missing, -EBUSY if another driver has
  * registered, or -ENOMEM.

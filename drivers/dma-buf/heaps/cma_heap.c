@@ -8,7 +8,10 @@
  *
  * An allocation from an area has to move movable pages away. The pool saves that. When
  * any allocation, also of another driver, finds no room in the area, the pool gives back
- * all it has.
+ * as much as it wants, or all it has if that does not help.
+ *
+ * If it is configured, each area has another heap whose buffers the CPU maps past its
+ * caches. It has a pool of its own, so that memory is written back once.
  *
  * A device behind an IOMMU does not need contiguous buffers, but large pages in them.
  * For such devices each area can have another heap, of chunks of one size, which finds
@@ -18,6 +21,7 @@
 #define pr_fmt(fmt) "cma_heap: " fmt
 
 #include <linux/align.h>
+#include <linux/bitops.h>
 #include <linux/cma.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
@@ -32,6 +36,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/sprintf.h>
 #include <linux/string.h>
 
 #include "heap_buffer.h"
@@ -73,11 +78,6 @@ static struct cma_heap *to_cma_heap(struct dma_heap_source *source)
 	return container_of(source, struct cma_heap, source);
 }
 
-static struct cma_heap *dev_to_cma_heap(struct device *dev)
-{
-	return to_cma_heap(dev_get_drvdata(dev));
-}
-
 /* Returns false if the task is killed before all is zeroed */
 static bool cma_heap_zero(struct page *page, size_t size)
 {
@@ -107,9 +107,9 @@ static struct page *cma_heap_alloc_pages(struct cma_heap *heap, size_t size)
 
 	if (block_order > order &&
 	    ALIGN(size, BLOCK) == ALIGN(size, CMA_ALIGNMENT))
-		page = cma_alloc(heap->cma, PHYS_PFN(size), block_order, true);
+		page = cma_try_alloc(heap->cma, PHYS_PFN(size), block_order);
 
-	/* Small pages are better than no memory */
+	/* Small pages are better than an empty pool, and that is better than no memory */
 	return page ?: cma_alloc(heap->cma, PHYS_PFN(size), order, true);
 }
 
@@ -123,8 +123,13 @@ static bool cma_heap_alloc_chunk(struct cma_heap *heap, struct scatterlist *sg,
 		return false;
 
 	sg_set_page(sg, page, size, 0);
+	if (!cma_heap_zero(page, size))
+		return false;
 
-	return cma_heap_zero(page, size);
+	if (heap->source.uncached)
+		dma_heap_memory_write_back(heap->source.dev, page, size, true);
+
+	return true;
 }
 
 /* After a failed allocation the last chunks are missing */
@@ -167,6 +172,7 @@ cma_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 		left -= sg->length;
 	}
 	backing->size = size;
+	backing->written_back = source->uncached;
 
 	return backing;
 
@@ -184,43 +190,45 @@ static int cma_heap_shortage(struct notifier_block *nb, unsigned long action,
 			     void *data)
 {
 	struct cma_heap *heap = container_of(nb, struct cma_heap, shortage);
+	struct dma_heap_pool *pool = heap->source.pool;
+	struct cma_shortage *shortage = data;
 
-	if (data != heap->cma)
+	if (shortage->cma != heap->cma)
 		return NOTIFY_DONE;
 
-	if (action == CMA_SHORTAGE_BEGIN)
-		dma_heap_pool_begin_shortage(heap->source.pool);
-	else
-		dma_heap_pool_end_shortage(heap->source.pool);
+	switch (action) {
+	case CMA_SHORTAGE_COUNT:
+		shortage->kept += dma_heap_pool_count(pool);
+		break;
+	case CMA_SHORTAGE_BEGIN:
+		dma_heap_pool_begin_shortage(pool, shortage->pages);
+		break;
+	case CMA_SHORTAGE_END:
+		dma_heap_pool_end_shortage(pool);
+		break;
+	}
 
 	return NOTIFY_OK;
 }
 
+static void cma_heap_get_area(struct dma_heap *heap, struct dma_heap_area *area)
+{
+	struct cma_heap *cma_heap = to_cma_heap(dma_heap_get_drvdata(heap));
+	unsigned long free, largest;
+
+	cma_get_free(cma_heap->cma, &free, &largest);
+	area->size = cma_get_size(cma_heap->cma);
+	area->free = PFN_PHYS((u64)free);
+	area->largest_free = PFN_PHYS((u64)largest);
+}
+
 static const struct dma_heap_ops cma_heap_ops = {
 	.allocate = dma_heap_buffer_allocate,
-};
-
-static ssize_t size_kib_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	return sysfs_emit(buf, "%lu\n",
-			  cma_get_size(dev_to_cma_heap(dev)->cma) / SZ_1K);
-}
-static DEVICE_ATTR_RO(size_kib);
-
-static struct attribute *cma_heap_attrs[] = {
-	&dev_attr_size_kib.attr,
-	NULL
-};
-
-static const struct attribute_group cma_heap_group = {
-	.name = "cma",
-	.attrs = cma_heap_attrs,
+	.get_area = cma_heap_get_area,
 };
 
 static const struct attribute_group *cma_heap_groups[] = {
 	&dma_heap_pool_group,
-	&cma_heap_group,
 	NULL
 };
 
@@ -231,15 +239,16 @@ static int __init cma_heap_register(struct cma_heap *heap, const char *name)
 		.ops = &cma_heap_ops,
 		.groups = cma_heap_groups,
 		.attrs = heap->chunk ? 0 : DMA_HEAP_CONTIGUOUS,
-		.max_alloc = cma_get_size(heap->cma),
+		.dma_bits = fls64(cma_get_base(heap->cma) +
+				  cma_get_size(heap->cma) - 1),
+		.buffer_limit = cma_get_size(heap->cma),
 	};
 
 	return dma_heap_source_register(&heap->source, &exp_info);
 }
 
-/* The names have to stay around */
 static int __init cma_heap_add(struct cma *cma, const char *name,
-			       const char *other_name, size_t chunk)
+			       const char *other_name, size_t chunk, bool uncached)
 {
 	struct cma_heap *heap;
 	int ret;
@@ -249,6 +258,7 @@ static int __init cma_heap_add(struct cma *cma, const char *name,
 		return -ENOMEM;
 
 	heap->source.ops = &cma_heap_source_ops;
+	heap->source.uncached = uncached;
 	heap->source.first = pfn_to_page(PHYS_PFN(cma_get_base(cma)));
 	heap->source.pool_max = mult_frac(cma_get_size(cma),
 					  min(max_percent, 100u), 100);
@@ -273,37 +283,40 @@ static int __init cma_heap_add(struct cma *cma, const char *name,
 	return 0;
 }
 
-static int __init cma_heap_add_chunks(struct cma *cma)
+/* The same with a suffix to the names; the core copies them */
+static void __init cma_heap_add_suffixed(struct cma *cma, const char *other_name,
+					 const char *suffix, size_t chunk,
+					 bool uncached)
 {
-	size_t chunk = PAGE_ALIGN((size_t)chunk_kib * SZ_1K);
-	const char *name;
-	int ret;
+	char name[2][DMA_HEAP_NAME_MAX + 2];
 
-	name = kasprintf(GFP_KERNEL, "%s-chunks", cma_get_name(cma));
-	if (!name)
-		return -ENOMEM;
+	snprintf(name[0], sizeof(name[0]), "%s%s", cma_get_name(cma), suffix);
+	if (other_name)
+		snprintf(name[1], sizeof(name[1]), "%s%s", other_name, suffix);
 
-	ret = cma_heap_add(cma, name, NULL, chunk);
-	if (ret)
-		kfree(name);
-
-	return ret;
+	cma_heap_add(cma, name[0], other_name ? name[1] : NULL, chunk, uncached);
 }
 
-/* Add all heaps of an area; one of them is a success */
+/* Add all heaps of an area; the first one is a success, the others say why they fail */
 static int __init cma_heap_add_area(struct cma *cma, const char *other_name)
 {
+	size_t chunk = PAGE_ALIGN((size_t)chunk_kib * SZ_1K);
 	int ret;
 
 	/* The set-up of the area has failed */
 	if (!cma_get_size(cma))
 		return -ENODEV;
 
-	ret = cma_heap_add(cma, cma_get_name(cma), other_name, 0);
-	if (chunk_kib && !cma_heap_add_chunks(cma))
-		ret = 0;
+	ret = cma_heap_add(cma, cma_get_name(cma), other_name, 0, false);
+	if (ret)
+		return ret;
 
-	return ret;
+	if (IS_ENABLED(CONFIG_DMABUF_HEAPS_CMA_UNCACHED))
+		cma_heap_add_suffixed(cma, other_name, "-uncached", 0, true);
+	if (chunk)
+		cma_heap_add_suffixed(cma, NULL, "-chunks", chunk, false);
+
+	return 0;
 }
 
 static int __init cma_heap_init(void)

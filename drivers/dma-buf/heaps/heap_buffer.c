@@ -254,6 +254,8 @@ static int dma_heap_attachment_map(struct dma_buf *dmabuf,
 		return -EBUSY;
 	}
 
+	/* A device that only reads is not trusted to */
+	dma_heap_buffer_expose(buffer);
 	a->mapcount++;
 	if (!buffer->source->uncached)
 		*synced = dma_heap_device_access_begins(dmabuf, a);
@@ -293,13 +295,16 @@ static void dma_heap_buffer_unmap(struct dma_buf_attachment *attachment,
 {
 	struct dma_heap_buffer *buffer = attachment->dmabuf->priv;
 	struct dma_heap_attachment *a = attachment->priv;
+	size_t synced = 0;
 
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
 	mutex_lock(&buffer->lock);
 	a->mapcount--;
 	if (!buffer->source->uncached)
-		dma_heap_device_access_ends(attachment->dmabuf, a);
+		synced = dma_heap_device_access_ends(attachment->dmabuf, a);
+	trace_dma_heap_unmap(a->dev, buffer->record.ino, buffer->record.size,
+			     a->dir, synced);
 	/* The table is mapped in the first mapping's direction, not in @dir */
 	if (!a->mapcount)
 		dma_unmap_sgtable(a->dev, sgt, a->dir,
@@ -416,7 +421,7 @@ err_uncharge:
 	dma_heap_uncharge(heap, len, objcg);
 	dma_heap_count_failure(heap, len,
 			       dmabuf == ERR_PTR(-EINTR) ? DMA_HEAP_KILLED :
-							   DMA_HEAP_MEMORY);
+							   DMA_HEAP_NOMEM);
 	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_buffer_allocate, DMA_BUF_HEAP);

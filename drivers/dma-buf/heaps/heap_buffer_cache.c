@@ -288,9 +288,11 @@ size_t dma_heap_device_access_begins(struct dma_buf *dmabuf,
  * Coherent devices that have the buffer mapped look again without an event.
  *
  * Context: Process context with the buffer lock held, may sleep.
+ *
+ * Return: Bytes of cache maintenance.
  */
-void dma_heap_device_access_ends(struct dma_buf *dmabuf,
-				 struct dma_heap_attachment *a)
+size_t dma_heap_device_access_ends(struct dma_buf *dmabuf,
+				   struct dma_heap_attachment *a)
 {
 	struct dma_heap_buffer *buffer = dmabuf->priv;
 	bool noncoherent = attachment_is_noncoherent(a);
@@ -298,15 +300,17 @@ void dma_heap_device_access_ends(struct dma_buf *dmabuf,
 	lockdep_assert_held(&buffer->lock);
 
 	if (!attachment_writes(a))
-		return;
+		return 0;
 
 	if (attachment_syncs(a))
 		sync_part(a, 0, dmabuf->size, false);
 
 	if (noncoherent && any_device_maps(buffer, false, false))
-		invalidate(dmabuf, 0, dmabuf->size);
-	else if (!noncoherent && needs_writeback(buffer))
-		write_back(dmabuf, 0, dmabuf->size);
+		return invalidate(dmabuf, 0, dmabuf->size);
+	if (!noncoherent && needs_writeback(buffer))
+		return write_back(dmabuf, 0, dmabuf->size);
+
+	return 0;
 }
 
 /**

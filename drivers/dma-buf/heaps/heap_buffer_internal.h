@@ -44,6 +44,12 @@ to_backing(struct dma_heap_buffer *buffer)
 	return container_of(buffer, struct dma_heap_backing, buffer);
 }
 
+/* From now on somebody may write to the memory, at any time: it has to be scrubbed */
+static inline void dma_heap_buffer_expose(struct dma_heap_buffer *buffer)
+{
+	WRITE_ONCE(to_backing(buffer)->zeroed, false);
+}
+
 /* heap_buffer_mmap.c */
 int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
@@ -62,8 +68,8 @@ int dma_heap_buffer_end_cpu_access_partial(struct dma_buf *dmabuf,
 					   u64 offset, u64 len);
 size_t dma_heap_device_access_begins(struct dma_buf *dmabuf,
 				     struct dma_heap_attachment *a);
-void dma_heap_device_access_ends(struct dma_buf *dmabuf,
-				 struct dma_heap_attachment *a);
+size_t dma_heap_device_access_ends(struct dma_buf *dmabuf,
+				   struct dma_heap_attachment *a);
 void dma_heap_user_map_begins(struct dma_buf *dmabuf);
 void dma_heap_kernel_map_begins(struct dma_buf *dmabuf);
 void dma_heap_kernel_map_ends(struct dma_buf *dmabuf);

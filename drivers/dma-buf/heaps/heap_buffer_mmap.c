@@ -361,6 +361,10 @@ int dma_heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	vma->vm_ops = &dma_heap_vm_ops;
 	vma->vm_private_data = buffer;
 
+	/* mprotect() can make such a mapping writable without a call of ours */
+	if (vma->vm_flags & VM_MAYWRITE)
+		dma_heap_buffer_expose(buffer);
+
 	ret = dma_heap_map_at_once(vma);
 	if (!ret)
 		atomic_inc(&buffer->mmaps);
@@ -436,6 +440,7 @@ int dma_heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (!vaddr)
 		return -ENOMEM;
 
+	dma_heap_buffer_expose(buffer);
 	mutex_lock(&buffer->lock);
 	buffer->vaddr = vaddr;
 	if (!uncached)

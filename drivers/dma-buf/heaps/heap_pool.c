@@ -13,12 +13,14 @@
  */
 
 #include <kunit/visibility.h>
+#include <linux/cpuset.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/numa.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -37,11 +39,15 @@ MODULE_PARM_DESC(max_percent, "What a pool may hold at first, in percent of RAM 
 
 #define POOL_DECAY_MS	30000
 
-/* How long freeing tasks scrub after an allocation had to */
-#define POOL_THROTTLE	(HZ / 4)
+/* So much freeing tasks scrub of a size after an allocation had to, and for so long */
+#define POOL_DEBT	PHYS_PFN(SZ_1G)
+#define POOL_DEBT_TIME	HZ
 
 /* An allocation that scrubs less than that has not lost much */
-#define POOL_THROTTLE_PAGES	PHYS_PFN(SZ_64K)
+#define POOL_DEBT_PAGES	PHYS_PFN(SZ_64K)
+
+/* A size is to blame for a backlog if so much of the backlog is of that size */
+#define POOL_BLAME(pages)	((pages) / 4)
 
 /* Bins */
 
@@ -116,13 +122,17 @@ static int backing_node(struct dma_heap_backing *backing)
 }
 
 /*
- * Find the bin of a backing that comes back for the first time. The pool does not
- * keep memory of several nodes: some of it is far away wherever it is used.
+ * Find the bin of a backing that comes back for the first time. The pool keeps neither
+ * memory of several nodes, some of which is far away from every task, nor a fragmented
+ * backing, which would slow every later buffer down.
  */
 static void pool_adopt(struct dma_heap_pool *pool,
 		       struct dma_heap_backing *backing)
 {
 	int nid = pool->nid;
+
+	if (backing->fragmented)
+		return;
 
 	if (nid == NUMA_NO_NODE)
 		nid = backing_node(backing);
@@ -148,6 +158,7 @@ static void pool_add(struct dma_heap_pool *pool,
 {
 	struct dma_heap_pool_node *node = &pool->nodes[backing->bin->nid];
 
+	backing->bin->pages[backing->state] += backing_pages(backing);
 	list_add(&backing->in_bin, &backing->bin->lists[backing->state]);
 	list_add_tail(&backing->in_pool, &node->lists[backing->state]);
 	WRITE_ONCE(node->pages, node->pages + backing_pages(backing));
@@ -158,6 +169,7 @@ static void pool_del(struct dma_heap_pool *pool,
 {
 	struct dma_heap_pool_node *node = &pool->nodes[backing->bin->nid];
 
+	backing->bin->pages[backing->state] -= backing_pages(backing);
 	list_del(&backing->in_bin);
 	list_del(&backing->in_pool);
 	WRITE_ONCE(node->pages, node->pages - backing_pages(backing));
@@ -315,13 +327,13 @@ void dma_heap_pool_dispose(struct dma_heap_pool *pool,
 
 	spin_lock(&pool->lock);
 	pool->pages[POOL_LEAVING] -= total;
-	pool->stats.leaked_pages += lost;
+	pool->stats.lost_pages += lost;
 	pool_make_progress(pool);
 	spin_unlock(&pool->lock);
 }
 
 /* The next backing to evict from a full pool: zeroed ones have been there for longer */
-static struct dma_heap_backing *pool_oldest(struct dma_heap_pool *pool)
+struct dma_heap_backing *dma_heap_pool_full_next(struct dma_heap_pool *pool)
 {
 	struct dma_heap_backing *backing;
 	int nid;
@@ -347,7 +359,7 @@ static bool pool_trim_to(struct dma_heap_pool *pool, unsigned long max,
 	struct dma_heap_backing *backing;
 
 	while (dma_heap_pool_kept(pool) > max) {
-		backing = pool_oldest(pool);
+		backing = dma_heap_pool_full_next(pool);
 		if (!backing)
 			return false;
 		dma_heap_pool_evict(pool, backing, &pool->stats.evicted_pages,
@@ -390,7 +402,7 @@ void dma_heap_pool_settle(struct dma_heap_pool *pool,
 	lockdep_assert_held(&pool->lock);
 
 	if (scrub_error == -EIO) {
-		dma_heap_pool_evict(pool, backing, &pool->stats.leaked_pages,
+		dma_heap_pool_evict(pool, backing, &pool->stats.lost_pages,
 				    leaving);
 	} else if (pool->source->reserved && !backing->zeroed && backing->bin) {
 		dma_heap_pool_set_state(pool, backing, POOL_DIRTY);
@@ -405,10 +417,18 @@ void dma_heap_pool_settle(struct dma_heap_pool *pool,
 
 /* Allocation */
 
-/* The node of the source, or that of the caller */
+/* The node of the source, or of the caller; if its cpuset has that not, the next one */
 static int pool_nid(struct dma_heap_pool *pool)
 {
-	return pool->nid == NUMA_NO_NODE ? numa_mem_id() : pool->nid;
+	int nid = pool->nid;
+
+	if (nid == NUMA_NO_NODE) {
+		nid = numa_mem_id();
+		if (!node_isset(nid, cpuset_current_mems_allowed))
+			nid = next_node_in(nid, cpuset_current_mems_allowed);
+	}
+
+	return nid;
 }
 
 /*
@@ -433,8 +453,8 @@ static bool task_is_killed(struct dma_heap_pool *pool,
 }
 
 /*
- * No zeroed backing is left: zero the dirty one here, and throttle tasks that free.
- * Returns 0, or -EINTR if the task is killed; the pool has the backing then.
+ * No zeroed backing is left: zero the dirty one here, and throttle tasks that free
+ * such. Returns 0, or -EINTR if the task is killed; the pool has the backing then.
  */
 static int pool_direct_scrub(struct dma_heap_pool *pool,
 			     struct dma_heap_backing *backing)
@@ -445,8 +465,10 @@ static int pool_direct_scrub(struct dma_heap_pool *pool,
 	ret = dma_heap_pool_scrub(pool, backing, task_is_killed);
 
 	spin_lock(&pool->lock);
-	if (backing_pages(backing) >= POOL_THROTTLE_PAGES)
-		pool->throttle_until = get_jiffies_64() + POOL_THROTTLE;
+	if (backing_pages(backing) >= POOL_DEBT_PAGES) {
+		backing->bin->debt = POOL_DEBT;
+		backing->bin->debt_until = get_jiffies_64() + POOL_DEBT_TIME;
+	}
 	if (ret)
 		dma_heap_pool_settle(pool, backing, ret,
 				     &pool->stats.evicted_pages, &leaving);
@@ -503,6 +525,19 @@ struct dma_heap_backing *dma_heap_pool_get(struct dma_heap_pool *pool,
 	return backing;
 }
 
+/* Does the scrubber not keep up with the backings of this size? */
+static bool pool_is_behind(struct dma_heap_pool *pool,
+			   struct dma_heap_pool_bin *bin)
+{
+	unsigned long backlog = dma_heap_pool_unzeroed(pool);
+
+	if (bin->debt && time_before64(get_jiffies_64(), bin->debt_until))
+		return true;
+
+	return backlog > pool->max_pages / 2 &&
+	       bin->pages[POOL_DIRTY] >= POOL_BLAME(backlog);
+}
+
 /*
  * Does the task that frees have to scrub, because the scrubber does not keep up? Makes
  * room first, with evicted backings in @leaving, so as not to scrub in vain.
@@ -517,15 +552,20 @@ static bool pool_throttles(struct dma_heap_pool *pool,
 	if (pool->source->reserved)
 		return !backing->bin;
 
-	if (dma_heap_pool_unzeroed(pool) <= pool->max_pages / 2 &&
-	    !time_before64(get_jiffies_64(), pool->throttle_until))
-		return false;
-
 	return dma_heap_pool_may_keep(pool, backing) &&
+	       pool_is_behind(pool, backing->bin) &&
 	       pool_make_room(pool, backing, leaving);
 }
 
-/* Take back a backing, whatever is in it */
+static void pool_pay_debt(struct dma_heap_backing *backing)
+{
+	struct dma_heap_pool_bin *bin = backing->bin;
+
+	if (bin)
+		bin->debt -= min(bin->debt, backing_pages(backing));
+}
+
+/* Take back a backing, whatever is in it: zeroes, if nobody could write to it */
 void dma_heap_pool_put(struct dma_heap_pool *pool,
 		       struct dma_heap_backing *backing)
 {
@@ -533,14 +573,17 @@ void dma_heap_pool_put(struct dma_heap_pool *pool,
 	LIST_HEAD(leaving);
 	int ret = 0;
 
-	backing->zeroed = false;
-	backing->written_back = false;
+	if (!backing->zeroed)
+		backing->written_back = false;
 	backing->freed = jiffies;
 	if (!backing->bin)
 		pool_adopt(pool, backing);
 
 	spin_lock(&pool->lock);
-	if (pool_throttles(pool, backing, &leaving)) {
+	if (backing->zeroed) {
+		pool->stats.untouched_pages += backing_pages(backing);
+	} else if (pool_throttles(pool, backing, &leaving)) {
+		pool_pay_debt(backing);
 		dma_heap_pool_set_state(pool, backing, POOL_SCRUBBING);
 		spin_unlock(&pool->lock);
 		ret = dma_heap_pool_scrub(pool, backing, NULL);
@@ -556,6 +599,21 @@ void dma_heap_pool_put(struct dma_heap_pool *pool,
 	dma_heap_pool_dispose(pool, &leaving);
 	if (dirty)
 		dma_heap_pool_wake_scrubber_later(pool);
+	if (dma_heap_pools_are_over_cap())
+		dma_heap_pools_trim();
+}
+
+/* Give a backing back to the source that dma_heap_pool_get() gave */
+void dma_heap_pool_discard(struct dma_heap_pool *pool,
+			   struct dma_heap_backing *backing)
+{
+	LIST_HEAD(leaving);
+
+	spin_lock(&pool->lock);
+	dma_heap_pool_evict(pool, backing, &pool->stats.evicted_pages, &leaving);
+	spin_unlock(&pool->lock);
+
+	dma_heap_pool_dispose(pool, &leaving);
 }
 
 /* Settings */
@@ -721,6 +779,18 @@ static void pool_init(struct dma_heap_pool *pool)
 	fs_reclaim_release(GFP_KERNEL);
 }
 
+/* Pages that the pool of a source may hold at first */
+static unsigned long pool_share(struct dma_heap_source *source)
+{
+	unsigned long max = PHYS_PFN(source->pool_max);
+
+	if (source->first)
+		return max;
+
+	return min_not_zero(totalram_pages() / 100 * min(max_percent, 100u),
+			    max);
+}
+
 /**
  * dma_heap_pool_create - make the pool of a source
  * @name: name of the heap, kept
@@ -744,25 +814,24 @@ struct dma_heap_pool *dma_heap_pool_create(const char *name,
 	pool->source = source;
 	pool->name = name;
 	pool->nid = source->first ? page_to_nid(source->first) : NUMA_NO_NODE;
-	pool->max_pages = source->first ? PHYS_PFN(source->pool_max) :
-			  totalram_pages() / 100 * min(max_percent, 100u);
+	pool->max_pages = pool_share(source);
 	pool->decay = msecs_to_jiffies(POOL_DECAY_MS);
 
-	ret = dma_heap_pool_reclaim_init(pool);
+	ret = dma_heap_pool_shrink_init(pool);
 	if (ret)
 		goto err_free_pool;
 
 	ret = dma_heap_pool_start_scrubber(pool);
 	if (ret)
-		goto err_reclaim_fini;
+		goto err_shrink_fini;
 
-	dma_heap_pool_list_add(pool);
+	dma_heap_pool_reclaim_init(pool);
 	source->pool = pool;
 
 	return pool;
 
-err_reclaim_fini:
-	dma_heap_pool_reclaim_fini(pool);
+err_shrink_fini:
+	dma_heap_pool_shrink_fini(pool);
 err_free_pool:
 	kfree(pool);
 	return ERR_PTR(ret);
@@ -791,11 +860,12 @@ static void pool_free_bins(struct dma_heap_pool *pool)
  */
 void dma_heap_pool_destroy(struct dma_heap_pool *pool)
 {
-	dma_heap_pool_list_del(pool);
+	dma_heap_pool_remove_debugfs(pool);
 	if (pool->source->reserved)
 		dma_heap_pool_wait_scrubbed(pool);
 	dma_heap_pool_stop_scrubber(pool);
 	dma_heap_pool_reclaim_fini(pool);
+	dma_heap_pool_shrink_fini(pool);
 	dma_heap_pool_drain(pool);
 	pool_free_bins(pool);
 	pool->source->pool = NULL;

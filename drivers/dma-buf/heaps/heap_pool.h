@@ -19,12 +19,15 @@ struct shrinker;
  * @misses: ... by the source, also if that failed
  * @scrubbed_pages: scrubbed by the scrubber
  * @paid_pages: scrubbed by a task that allocated or freed
+ * @untouched_pages: freed and not to be scrubbed, as nobody could write to them
  * @evicted_pages: given back to the source by a task that freed, because the pool
  *		   was full or could not keep the backing
  * @decayed_pages: ... because they were unused for long
  * @shrunk_pages: ... because memory was short, or the source had no more
- * @leaked_pages: lost, because they could not be scrubbed, or the source could not
+ * @lost_pages: lost, because they could not be scrubbed, or the source could not
  *		  take them back
+ * @waited_us: how long allocations waited for what was being scrubbed or given back,
+ *	       in microseconds
  */
 struct dma_heap_pool_stats {
 	u64 clean_pages;
@@ -34,19 +37,24 @@ struct dma_heap_pool_stats {
 	u64 misses;
 	u64 scrubbed_pages;
 	u64 paid_pages;
+	u64 untouched_pages;
 	u64 evicted_pages;
 	u64 decayed_pages;
 	u64 shrunk_pages;
-	u64 leaked_pages;
+	u64 lost_pages;
+	u64 waited_us;
 };
 
 /* For sources and heaps */
 int dma_heap_pool_prefill_text(struct dma_heap_pool *pool, const char *text);
-void dma_heap_pool_begin_shortage(struct dma_heap_pool *pool);
+bool dma_heap_pool_make_way(struct dma_heap_pool *pool, size_t size);
+unsigned long dma_heap_pool_count(struct dma_heap_pool *pool);
+void dma_heap_pool_begin_shortage(struct dma_heap_pool *pool,
+				  unsigned long nr_pages);
 void dma_heap_pool_end_shortage(struct dma_heap_pool *pool);
 int dma_heap_pool_reclaim_until(struct dma_heap_pool *pool,
 				int (*attempt)(void *data, size_t held),
-				void *data);
+				void *data, unsigned long deadline);
 
 /* For heaps whose private data is their source */
 extern const struct attribute_group dma_heap_pool_group;
@@ -63,7 +71,7 @@ unsigned long dma_heap_pool_drain(struct dma_heap_pool *pool);
 void dma_heap_pool_get_stats(struct dma_heap_pool *pool,
 			     struct dma_heap_pool_stats *stats);
 #if IS_ENABLED(CONFIG_KUNIT)
-struct shrinker *dma_heap_pool_shrinker(struct dma_heap_pool *pool);
+struct shrinker *dma_heap_pool_shrinker(struct dma_heap_pool *pool, bool idle);
 #endif
 
 #endif /* _DMA_HEAP_POOL_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The files of the pool share these: heap_pool.c keeps backings, heap_pool_scrub.c
- * zeroes them, heap_pool_reclaim.c gives them back to the source, heap_pool_sysfs.c
- * shows them.
+ * zeroes them, heap_pool_reclaim.c gives them back to the source and heap_pool_shrink.c
+ * to the system, heap_pool_sysfs.c shows them.
  */
 #ifndef _DMA_HEAP_POOL_INTERNAL_H
 #define _DMA_HEAP_POOL_INTERNAL_H
@@ -36,7 +36,10 @@ struct task_struct;
  * @users: backings that point here, those of buffers included
  * @keep: how many ageing leaves, see dma_heap_pool_prefill()
  * @count: how many are in the pool
- * @lists: those by state, newest first
+ * @debt: pages that freeing tasks have to scrub, if they come in time
+ * @debt_until: when the debt is over, in jiffies
+ * @pages: pages by state
+ * @lists: backings by state, newest first
  */
 struct dma_heap_pool_bin {
 	struct hlist_node node;
@@ -45,6 +48,9 @@ struct dma_heap_pool_bin {
 	unsigned long users;
 	unsigned int keep;
 	unsigned int count;
+	unsigned long debt;
+	u64 debt_until;
+	unsigned long pages[POOL_NR_LISTS];
 	struct list_head lists[POOL_NR_LISTS];
 };
 
@@ -72,7 +78,6 @@ struct dma_heap_pool_node {
  * @decay: how long a backing stays unused, in jiffies
  * @no_keep: how many allocations wait for memory; the pool keeps nothing meanwhile
  * @no_keep_until: the pool keeps nothing before that time either, in jiffies
- * @throttle_until: freeing tasks scrub before that time, in jiffies
  * @progress: how often a backing has ceased to be POOL_SCRUBBING or POOL_LEAVING
  * @stats: counters, without the two of pages
  * @scrub_wq: where the scrubber waits for work
@@ -80,7 +85,8 @@ struct dma_heap_pool_node {
  * @wake_timer: wakes the scrubber a little after a free
  * @scrubber: the thread
  * @age_work: evicts backings that are unused for long
- * @shrinker: for reclaim, NULL if the source is reserved
+ * @idle_shrinker: gives idle backings to reclaim, NULL if the source is reserved
+ * @shrinker: gives all backings to direct reclaim, NULL if the source is reserved
  * @oom_nb: for the OOM killer
  * @debugfs: directory
  * @node: entry among all pools
@@ -98,7 +104,6 @@ struct dma_heap_pool {
 	unsigned long decay;
 	unsigned int no_keep;
 	u64 no_keep_until;
-	u64 throttle_until;
 	unsigned long progress;
 	struct dma_heap_pool_stats stats;
 
@@ -108,6 +113,7 @@ struct dma_heap_pool {
 	struct task_struct *scrubber;
 	struct delayed_work age_work;
 
+	struct shrinker *idle_shrinker;
 	struct shrinker *shrinker;
 	struct notifier_block oom_nb;
 	struct dentry *debugfs;
@@ -125,11 +131,13 @@ static inline unsigned long backing_pages(const struct dma_heap_backing *backing
 int dma_heap_source_scrub(struct dma_heap_source *source, struct page *page,
 			  size_t len, bool write_back);
 
-/* heap_pool.c: the first four without the lock, all others with it */
+/* heap_pool.c: the first five without the lock, all others with it */
 struct dma_heap_backing *dma_heap_pool_get(struct dma_heap_pool *pool,
 					   size_t size);
 void dma_heap_pool_put(struct dma_heap_pool *pool,
 		       struct dma_heap_backing *backing);
+void dma_heap_pool_discard(struct dma_heap_pool *pool,
+			   struct dma_heap_backing *backing);
 void dma_heap_pool_dispose(struct dma_heap_pool *pool,
 			   struct list_head *leaving);
 unsigned long dma_heap_pool_sum(struct dma_heap_pool *pool,
@@ -139,6 +147,7 @@ void dma_heap_pool_set_state(struct dma_heap_pool *pool,
 			     enum dma_heap_pool_state state);
 unsigned long dma_heap_pool_kept(struct dma_heap_pool *pool);
 unsigned long dma_heap_pool_unzeroed(struct dma_heap_pool *pool);
+struct dma_heap_backing *dma_heap_pool_full_next(struct dma_heap_pool *pool);
 struct dma_heap_backing *dma_heap_pool_oldest(struct dma_heap_pool *pool,
 					      int nid,
 					      enum dma_heap_pool_state state);
@@ -164,15 +173,28 @@ int dma_heap_pool_start_scrubber(struct dma_heap_pool *pool);
 void dma_heap_pool_stop_scrubber(struct dma_heap_pool *pool);
 
 /* heap_pool_reclaim.c */
-unsigned long dma_heap_pool_shrink_all(struct dma_heap_pool *pool,
-				       unsigned long *counted);
+bool dma_heap_pools_are_over_cap(void);
+void dma_heap_pools_trim(void);
+unsigned long dma_heap_pools_total(void);
 void dma_heap_pool_wait_scrubbed(struct dma_heap_pool *pool);
-int dma_heap_pool_reclaim_init(struct dma_heap_pool *pool);
+void dma_heap_pool_empty(struct dma_heap_pool *pool, unsigned long timeout);
+unsigned long dma_heap_pool_trim(struct dma_heap_pool *pool, int nid,
+				 unsigned long nr_pages, unsigned long age);
+void dma_heap_pool_reclaim_init(struct dma_heap_pool *pool);
 void dma_heap_pool_reclaim_fini(struct dma_heap_pool *pool);
+
+/* The next two with the lock held */
+struct dma_heap_backing *dma_heap_pool_next(struct dma_heap_pool *pool, int nid,
+					    unsigned long age);
+unsigned long dma_heap_pool_held(struct dma_heap_pool *pool);
+
+/* heap_pool_shrink.c */
+void dma_heap_pool_shrink_all(struct dma_heap_pool *pool);
+int dma_heap_pool_shrink_init(struct dma_heap_pool *pool);
+void dma_heap_pool_shrink_fini(struct dma_heap_pool *pool);
 
 /* heap_pool_sysfs.c */
 void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool);
-void dma_heap_pool_list_add(struct dma_heap_pool *pool);
-void dma_heap_pool_list_del(struct dma_heap_pool *pool);
+void dma_heap_pool_remove_debugfs(struct dma_heap_pool *pool);
 
 #endif /* _DMA_HEAP_POOL_INTERNAL_H */

@@ -26,6 +26,9 @@
 /* When the scrubber wakes up after the first buffer has gone */
 #define POOL_WAKE_DELAY		ns_to_ktime(100 * NSEC_PER_USEC)
 
+/* When the scrubber goes on after a source could not scrub for now, in jiffies */
+#define POOL_RETRY	(HZ / 10)
+
 /* So much is scrubbed before the scrub can be stopped */
 #define POOL_PIECE		((unsigned int)SZ_2M)
 
@@ -37,6 +40,7 @@ static int pool_scrub_chunk(struct dma_heap_pool *pool,
 {
 	unsigned int offset, len;
 	struct page *page;
+	int ret;
 
 	for (offset = 0; offset < sg->length; offset += len) {
 		len = min(sg->length - offset, POOL_PIECE);
@@ -44,9 +48,10 @@ static int pool_scrub_chunk(struct dma_heap_pool *pool,
 			return -EINTR;
 
 		page = nth_page(sg_page(sg), offset >> PAGE_SHIFT);
-		if (dma_heap_source_scrub(pool->source, page, len,
-					  backing->noncoherent))
-			return -EIO;
+		ret = dma_heap_source_scrub(pool->source, page, len,
+					    backing->noncoherent);
+		if (ret)
+			return ret == -EAGAIN ? ret : -EIO;
 		cond_resched();
 	}
 
@@ -55,8 +60,8 @@ static int pool_scrub_chunk(struct dma_heap_pool *pool,
 
 /*
  * Scrub a backing that the task has in its hands, piece by piece, until @stop says
- * that it is of no use any more. Returns 0, -EINTR if it was stopped, or -EIO if the
- * source cannot scrub it.
+ * that it is of no use any more. Returns 0, -EINTR if it was stopped, -EAGAIN if the
+ * source cannot scrub it for now, or -EIO if it never can.
  */
 int dma_heap_pool_scrub(struct dma_heap_pool *pool,
 			struct dma_heap_backing *backing,
@@ -143,6 +148,8 @@ static bool pool_scrub_next(struct dma_heap_pool *pool)
 		trace_dma_heap_shrink(pool->name, shrunk);
 
 	dma_heap_pool_dispose(pool, &leaving);
+	if (ret == -EAGAIN)
+		schedule_timeout_interruptible(POOL_RETRY);
 
 	return true;
 }

@@ -4,7 +4,7 @@
  *
  * The settings are attributes of the heap's device, in a directory "pool". debugfs has
  * the counters, a list of the backings in the pool, and a file that reclaims them all
- * when it is read.
+ * when it is written.
  */
 
 #include <linux/debugfs.h>
@@ -14,7 +14,6 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
@@ -28,10 +27,6 @@
 
 static struct dentry *debugfs_root;
 
-/* All pools */
-static LIST_HEAD(pools);
-static DEFINE_MUTEX(pools_lock);
-
 static struct dma_heap_pool *dev_to_pool(struct device *dev)
 {
 	struct dma_heap_source *source = dev_get_drvdata(dev);
@@ -39,31 +34,29 @@ static struct dma_heap_pool *dev_to_pool(struct device *dev)
 	return source->pool;
 }
 
-static ssize_t max_kib_show(struct device *dev, struct device_attribute *attr,
-			    char *buf)
+static ssize_t max_bytes_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
 {
 	unsigned long pages = READ_ONCE(dev_to_pool(dev)->max_pages);
 
-	return sysfs_emit(buf, "%lu\n", pages << (PAGE_SHIFT - 10));
+	return sysfs_emit(buf, "%llu\n", (u64)pages << PAGE_SHIFT);
 }
 
-static ssize_t max_kib_store(struct device *dev, struct device_attribute *attr,
-			     const char *buf, size_t count)
+static ssize_t max_bytes_store(struct device *dev, struct device_attribute *attr,
+			       const char *buf, size_t count)
 {
-	unsigned long kib;
+	unsigned long bytes;
 	int ret;
 
-	ret = kstrtoul(buf, 0, &kib);
+	ret = kstrtoul(buf, 0, &bytes);
 	if (ret)
 		return ret;
-	if (kib > SIZE_MAX / SZ_1K)
-		return -EINVAL;
 
-	dma_heap_pool_set_max(dev_to_pool(dev), kib * SZ_1K);
+	dma_heap_pool_set_max(dev_to_pool(dev), bytes);
 
 	return count;
 }
-static DEVICE_ATTR_RW(max_kib);
+static DEVICE_ATTR_RW(max_bytes);
 
 static ssize_t decay_ms_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
@@ -163,23 +156,29 @@ static ssize_t _name##_show(struct device *dev, \
 } \
 static DEVICE_ATTR_RO(_name)
 
-STAT_ATTR(clean_bytes, clean_pages, PAGE_SIZE);
-STAT_ATTR(dirty_bytes, dirty_pages, PAGE_SIZE);
+STAT_ATTR(zeroed_bytes, clean_pages, PAGE_SIZE);
+STAT_ATTR(unzeroed_bytes, dirty_pages, PAGE_SIZE);
 STAT_ATTR(hits, hits, 1);
 STAT_ATTR(dirty_hits, dirty_hits, 1);
 STAT_ATTR(misses, misses, 1);
 STAT_ATTR(scrubbed_bytes, scrubbed_pages, PAGE_SIZE);
+STAT_ATTR(untouched_bytes, untouched_pages, PAGE_SIZE);
+STAT_ATTR(lost_bytes, lost_pages, PAGE_SIZE);
+STAT_ATTR(waited_us, waited_us, 1);
 
 static struct attribute *dma_heap_pool_attrs[] = {
-	&dev_attr_max_kib.attr,
+	&dev_attr_max_bytes.attr,
 	&dev_attr_decay_ms.attr,
 	&dev_attr_prefill.attr,
-	&dev_attr_clean_bytes.attr,
-	&dev_attr_dirty_bytes.attr,
+	&dev_attr_zeroed_bytes.attr,
+	&dev_attr_unzeroed_bytes.attr,
 	&dev_attr_hits.attr,
 	&dev_attr_dirty_hits.attr,
 	&dev_attr_misses.attr,
 	&dev_attr_scrubbed_bytes.attr,
+	&dev_attr_untouched_bytes.attr,
+	&dev_attr_lost_bytes.attr,
+	&dev_attr_waited_us.attr,
 	NULL
 };
 
@@ -204,10 +203,12 @@ static const struct {
 	STAT(misses),
 	STAT(scrubbed_pages),
 	STAT(paid_pages),
+	STAT(untouched_pages),
 	STAT(evicted_pages),
 	STAT(decayed_pages),
 	STAT(shrunk_pages),
-	STAT(leaked_pages),
+	STAT(lost_pages),
+	STAT(waited_us),
 };
 
 static int stats_show(struct seq_file *seq, void *unused)
@@ -254,16 +255,14 @@ static int backings_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(backings);
 
-static int shrink_show(struct seq_file *seq, void *unused)
+/* Any number will do */
+static int shrink_set(void *pool, u64 unused)
 {
-	unsigned long counted, freed;
-
-	freed = dma_heap_pool_shrink_all(seq->private, &counted);
-	seq_printf(seq, "%lu %lu\n", counted, freed);
+	dma_heap_pool_shrink_all(pool);
 
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(shrink);
+DEFINE_DEBUGFS_ATTRIBUTE(shrink_fops, NULL, shrink_set, "%llu\n");
 
 /* Show a pool under the name of its heap, which is registered and so nobody else's */
 void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool)
@@ -274,46 +273,21 @@ void dma_heap_pool_add_debugfs(struct dma_heap_pool *pool)
 	debugfs_create_file("stats", 0400, dir, pool, &stats_fops);
 	debugfs_create_file("backings", 0400, dir, pool, &backings_fops);
 	if (pool->shrinker)
-		debugfs_create_file("shrink", 0400, dir, pool, &shrink_fops);
+		debugfs_create_file("shrink", 0200, dir, pool, &shrink_fops);
 	pool->debugfs = dir;
 }
 
-void dma_heap_pool_list_add(struct dma_heap_pool *pool)
+void dma_heap_pool_remove_debugfs(struct dma_heap_pool *pool)
 {
-	mutex_lock(&pools_lock);
-	list_add_tail(&pool->node, &pools);
-	mutex_unlock(&pools_lock);
-}
-
-void dma_heap_pool_list_del(struct dma_heap_pool *pool)
-{
-	mutex_lock(&pools_lock);
-	list_del(&pool->node);
-	mutex_unlock(&pools_lock);
-
 	debugfs_remove(pool->debugfs);
-}
-
-/* Pages in all pools, but for reserved memory, which the system never had */
-static unsigned long total_pages(void)
-{
-	struct dma_heap_pool *pool;
-	unsigned long pages = 0;
-
-	mutex_lock(&pools_lock);
-	list_for_each_entry(pool, &pools, node)
-		if (!pool->source->reserved)
-			pages += dma_heap_pool_sum(pool, dma_heap_pool_kept);
-	mutex_unlock(&pools_lock);
-
-	return pages;
 }
 
 /* Android's libmeminfo reads this file */
 static ssize_t total_pools_kb_show(struct kobject *kobj,
 				   struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%lu\n", total_pages() << (PAGE_SHIFT - 10));
+	return sysfs_emit(buf, "%lu\n",
+			  dma_heap_pools_total() << (PAGE_SHIFT - 10));
 }
 
 static struct kobj_attribute total_pools_kb =

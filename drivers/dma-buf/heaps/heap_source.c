@@ -6,6 +6,7 @@
  * or else from the source, and puts all backings into the pool.
  */
 
+#include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/device.h>
 #include <linux/dma-heap.h>
@@ -26,6 +27,8 @@
  * dma_heap_backing_alloc - make a backing that has no memory yet
  * @nr_chunks: how many chunks its table is to have room for, not zero
  *
+ * The source is going to give it zeroed memory, so the backing says that it is zeroed.
+ *
  * Context: Process context, may sleep.
  *
  * Return: The backing, or NULL if there is no memory for it.
@@ -38,6 +41,7 @@ struct dma_heap_backing *dma_heap_backing_alloc(unsigned int nr_chunks)
 	if (!backing)
 		return NULL;
 
+	backing->zeroed = true;
 	if (sg_alloc_table(&backing->sgt, nr_chunks, GFP_KERNEL)) {
 		kfree(backing);
 		return NULL;
@@ -104,6 +108,47 @@ void dma_heap_memory_zero(struct page *page, size_t len)
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_memory_zero, DMA_BUF_HEAP);
 
+/**
+ * dma_heap_memory_is_poisoned - has the machine reported one of these pages as broken?
+ * @page: first of the pages
+ * @len: bytes, whole pages
+ *
+ * Costs nothing until there is a broken page.
+ *
+ * Context: Any.
+ *
+ * Return: true if so. Nobody may get the page again, and memory_failure() cannot see to
+ * that: it finds a page that is in use.
+ */
+bool dma_heap_memory_is_poisoned(struct page *page, size_t len)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	size_t i;
+
+	if (likely(!atomic_long_read(&num_poisoned_pages)))
+		return false;
+
+	for (i = 0; i < len >> PAGE_SHIFT; i++)
+		if (PageHWPoison(nth_page(page, i)))
+			return true;
+#endif
+
+	return false;
+}
+EXPORT_SYMBOL_NS_GPL(dma_heap_memory_is_poisoned, DMA_BUF_HEAP);
+
+static bool source_backing_is_poisoned(struct dma_heap_backing *backing)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(&backing->sgt, sg, i)
+		if (dma_heap_memory_is_poisoned(sg_page(sg), sg->length))
+			return true;
+
+	return false;
+}
+
 /* Can caches be maintained by way of the device? */
 static bool can_maintain(struct device *dev)
 {
@@ -142,18 +187,20 @@ static u32 source_attrs(const struct dma_heap_source *source)
 	       (source->reserved ? DMA_HEAP_RESERVED : 0);
 }
 
-/* Give a source its pool; @dev is the device of its heap, which nobody sees yet */
+/* Give a source its pool; nobody sees its heap yet */
 static int dma_heap_source_start(struct dma_heap_source *source,
-				 struct device *dev, const char *name)
+				 struct dma_heap *heap)
 {
+	struct device *dev = dma_heap_get_dev(heap);
 	struct dma_heap_pool *pool;
 	int ret;
 
 	if (source->uncached && !source->nomap && !can_maintain(dev))
 		return -EOPNOTSUPP;
 
+	source->heap = heap;
 	source->dev = dev;
-	pool = dma_heap_pool_create(name, source);
+	pool = dma_heap_pool_create(dma_heap_get_name(heap), source);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
 
@@ -167,11 +214,11 @@ static int dma_heap_source_start(struct dma_heap_source *source,
 /**
  * dma_heap_source_register - make a heap of a source
  * @source: the source, with all set that comes before &dma_heap_source.pool
- * @exp_info: the heap, whose name must stay; its private data is set to @source, and
- *	      its attributes to what @source says
+ * @exp_info: the heap; its private data is set to @source, and its attributes to what
+ *	      @source says
  *
- * The first heap of a source gives it its pool. More heaps are more names for the
- * same memory. A heap that is there cannot be taken away, nor can its source.
+ * The first heap of a source gives it its pool. More heaps are other names of the
+ * first one. A heap that is there cannot be taken away, nor can its source.
  *
  * Context: Process context, may sleep.
  *
@@ -187,13 +234,13 @@ int dma_heap_source_register(struct dma_heap_source *source,
 
 	exp_info->priv = source;
 	exp_info->attrs |= source_attrs(source);
+	exp_info->alias_of = source->heap;
 	heap = dma_heap_create(exp_info);
 	if (IS_ERR(heap))
 		return PTR_ERR(heap);
 
 	if (first) {
-		ret = dma_heap_source_start(source, dma_heap_get_dev(heap),
-					    exp_info->name);
+		ret = dma_heap_source_start(source, heap);
 		if (ret)
 			goto err_destroy_heap;
 	}
@@ -212,8 +259,10 @@ err_destroy_pool:
 	if (first)
 		dma_heap_pool_destroy(source->pool);
 err_destroy_heap:
-	if (first)
+	if (first) {
+		source->heap = NULL;
 		source->dev = NULL;
+	}
 	dma_heap_destroy(heap);
 	return ret;
 }
@@ -232,10 +281,16 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_source_register, DMA_BUF_HEAP);
 struct dma_heap_backing *dma_heap_source_get(struct dma_heap_source *source,
 					     size_t size)
 {
-	struct dma_heap_backing *backing = NULL;
+	struct dma_heap_backing *backing;
 
-	if (source->pool)
+	if (!source->pool)
+		return source->ops->alloc(source, size);
+
+	backing = dma_heap_pool_get(source->pool, size);
+	while (!IS_ERR_OR_NULL(backing) && source_backing_is_poisoned(backing)) {
+		dma_heap_pool_discard(source->pool, backing);
 		backing = dma_heap_pool_get(source->pool, size);
+	}
 
 	return backing ?: source->ops->alloc(source, size);
 }

@@ -17,6 +17,7 @@
 #include <linux/types.h>
 
 struct device;
+struct dma_heap;
 struct dma_heap_export_info;
 struct dma_heap_pool;
 struct dma_heap_pool_bin;
@@ -76,11 +77,13 @@ enum dma_heap_pool_state {
  * @sgt: the chunks of memory, each physically contiguous, page aligned, of
  *	 whole pages and with a struct page; never mapped for DMA itself
  * @size: bytes in all chunks together
- * @zeroed: all of it is zero; a buffer and the pool change that, and a reserved
- *	    source reads it
+ * @zeroed: all of it is zero, and nobody can write to it. The exporter clears this
+ *	    when it gives somebody access, the pool sets it; a reserved source reads it
  * @written_back: no cache line of it is dirty when a buffer gets it
  * @noncoherent: a device that does not see the CPU's caches has used it, and
  *		 others like that may follow: scrubbing also writes it back
+ * @fragmented: the source's: the chunks are so many and so small that the pool is not
+ *	to keep it
  * @state: the pool's, see &enum dma_heap_pool_state
  * @bin: the pool's: where backings of this size and node are, NULL if the pool
  *	 cannot keep the backing
@@ -98,6 +101,7 @@ struct dma_heap_backing {
 	bool zeroed;
 	bool written_back;
 	bool noncoherent;
+	bool fragmented;
 
 	enum dma_heap_pool_state state;
 	struct dma_heap_pool_bin *bin;
@@ -168,7 +172,8 @@ struct dma_heap_source_ops {
 	 * is reserved it must not allocate memory: scrubbing may be what makes
 	 * memory available.
 	 *
-	 * Return: 0. A reserved source may fail, the memory is lost then.
+	 * Return: 0. A reserved source may fail: with -EAGAIN it is asked again
+	 * later, with any other error the memory is lost.
 	 */
 	int (*scrub)(struct dma_heap_source *source, struct page *page,
 		     size_t len, bool write_back);
@@ -185,12 +190,13 @@ struct dma_heap_source_ops {
  *	      give is zero: reclaim gains nothing from what is pooled, and the
  *	      source takes back zeroed backings only
  * @first: first page of the memory if it is one range, so of one node; or NULL
- * @pool_max: bytes its pool may hold at first, if there is @first; else it is a share
- *	      of all memory
+ * @pool_max: bytes its pool may hold at first; without @first also no more than a share
+ *	      of all memory, and 0 means that share
  * @pool: keeps backings for the next buffer, NULL before the registration
- * @dev: device of its first heap, for the maintenance of caches
+ * @heap: its first heap
+ * @dev: device of @heap, for the maintenance of caches
  *
- * To be embedded. The last two are set by dma_heap_source_register().
+ * To be embedded. The last three are set by dma_heap_source_register().
  */
 struct dma_heap_source {
 	const struct dma_heap_source_ops *ops;
@@ -201,6 +207,7 @@ struct dma_heap_source {
 	struct page *first;
 	size_t pool_max;
 	struct dma_heap_pool *pool;
+	struct dma_heap *heap;
 	struct device *dev;
 };
 
@@ -209,6 +216,7 @@ void dma_heap_backing_free(struct dma_heap_backing *backing);
 void dma_heap_memory_write_back(struct device *dev, struct page *page,
 				size_t len, bool uncached);
 void dma_heap_memory_zero(struct page *page, size_t len);
+bool dma_heap_memory_is_poisoned(struct page *page, size_t len);
 
 int dma_heap_source_register(struct dma_heap_source *source,
 			     struct dma_heap_export_info *exp_info);

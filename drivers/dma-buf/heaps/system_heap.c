@@ -3,7 +3,8 @@
  * DMA-BUF system heaps: ordinary memory from the page allocator
  *
  * A buffer is made of chunks of up to 2 MiB, which IOMMUs and CPUs map well. Only
- * single pages reclaim memory: larger chunks come from the free lists, or not at all.
+ * single pages reclaim memory: larger chunks come from the free lists, or from what is
+ * unused in the pool, or not at all.
  *
  * The heaps differ in the zones of their memory and in whether the CPU caches it. Each
  * has a pool of its own, so that memory is written back once to become uncached, and
@@ -12,6 +13,8 @@
 
 #define pr_fmt(fmt) "system_heap: " fmt
 
+#include <linux/bitops.h>
+#include <linux/device.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
@@ -19,7 +22,10 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/pfn.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -62,31 +68,62 @@ struct system_heap {
 /* 2 MiB: a PMD of CPUs and IOMMUs, with pages of 4 KiB */
 #define LARGEST_ORDER	min(ilog2(SZ_2M) - PAGE_SHIFT, MAX_PAGE_ORDER)
 
+/* A backing of more chunks, times what it needs, is not worth keeping */
+#define MAX_CHUNKS	4
+
 static struct system_heap *to_system_heap(struct dma_heap_source *source)
 {
 	return container_of(source, struct system_heap, source);
 }
 
-/*
- * Allocate the largest chunk there is, of at most @size bytes and *@max_order. An order
- * that has failed is not tried again: lower *@max_order below it.
+/**
+ * struct system_heap_request - an allocation
+ * @heap: the heap
+ * @left: bytes that are missing
+ * @max_order: larger orders have failed and are not tried again
+ * @way: bytes that the pool may still give back for it
  */
-static struct page *system_heap_alloc_chunk(struct system_heap *heap,
-					    size_t size,
-					    unsigned int *max_order)
+struct system_heap_request {
+	struct system_heap *heap;
+	size_t left;
+	unsigned int max_order;
+	size_t way;
+};
+
+static struct page *
+system_heap_alloc_large(struct system_heap_request *request, unsigned int order)
 {
-	unsigned int order = min_t(unsigned int, *max_order,
-				   ilog2(size >> PAGE_SHIFT));
+	gfp_t gfp = request->heap->zone | LARGE_GFP;
+	size_t way = min(request->left, request->way);
+	struct page *page;
+
+	page = alloc_pages(gfp, order);
+	if (page || !way)
+		return page;
+
+	/* Large chunks that are unused in the pool are worth more here */
+	request->way -= way;
+	if (!dma_heap_pool_make_way(request->heap->source.pool, way))
+		return NULL;
+
+	return alloc_pages(gfp, order);
+}
+
+/* Allocate the largest chunk there is */
+static struct page *system_heap_alloc_chunk(struct system_heap_request *request)
+{
+	unsigned int order = min_t(unsigned int, request->max_order,
+				   ilog2(request->left >> PAGE_SHIFT));
 	struct page *page;
 
 	for (; order; order--) {
-		page = alloc_pages(heap->zone | LARGE_GFP, order);
+		page = system_heap_alloc_large(request, order);
 		if (page)
 			return page;
-		*max_order = order - 1;
+		request->max_order = order - 1;
 	}
 
-	return alloc_pages(heap->zone | PAGE_GFP, 0);
+	return alloc_pages(request->heap->zone | PAGE_GFP, 0);
 }
 
 static void system_heap_free_chunks(struct list_head *chunks)
@@ -104,26 +141,40 @@ static void system_heap_free_chunks(struct list_head *chunks)
 static int system_heap_alloc_chunks(struct system_heap *heap, size_t size,
 				    struct list_head *chunks)
 {
-	unsigned int max_order = LARGEST_ORDER;
+	struct system_heap_request request = {
+		.heap = heap,
+		.left = size,
+		.max_order = LARGEST_ORDER,
+		/* Not all chunks of the pool are large */
+		.way = 2 * size,
+	};
 	unsigned int count = 0;
 
-	while (size) {
+	while (request.left) {
 		struct page *page;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
 
-		page = system_heap_alloc_chunk(heap, size, &max_order);
+		page = system_heap_alloc_chunk(&request);
 		if (!page)
 			return -ENOMEM;
 
 		list_add_tail(&page->lru, chunks);
-		size -= page_size(page);
+		request.left -= page_size(page);
 		count++;
 		cond_resched();
 	}
 
 	return count;
+}
+
+/* Chunks of a buffer of this size if memory is not fragmented */
+static unsigned int system_heap_best_count(size_t size)
+{
+	size_t largest = PAGE_SIZE << LARGEST_ORDER;
+
+	return size / largest + hweight_long(PHYS_PFN(size % largest));
 }
 
 static struct dma_heap_backing *
@@ -156,12 +207,26 @@ system_heap_alloc_backing(struct dma_heap_source *source, size_t size)
 	}
 	backing->size = size;
 	backing->written_back = source->uncached;
+	backing->fragmented = ret > MAX_CHUNKS * system_heap_best_count(size);
 
 	return backing;
 
 err_free_chunks:
 	system_heap_free_chunks(&chunks);
 	return ERR_PTR(ret);
+}
+
+/* The page allocator would look at single pages only, and give the others to somebody */
+static void system_heap_free_chunk(struct dma_heap_source *source,
+				   struct scatterlist *sg)
+{
+	phys_addr_t base = sg_phys(sg);
+
+	if (dma_heap_memory_is_poisoned(sg_page(sg), sg->length))
+		pr_err("%s: %u bytes at %pa are lost: a page is poisoned\n",
+		       dev_name(source->dev), sg->length, &base);
+	else
+		__free_pages(sg_page(sg), get_order(sg->length));
 }
 
 static int system_heap_free_backing(struct dma_heap_source *source,
@@ -171,7 +236,7 @@ static int system_heap_free_backing(struct dma_heap_source *source,
 	int i;
 
 	for_each_sgtable_sg(&backing->sgt, sg, i)
-		__free_pages(sg_page(sg), get_order(sg->length));
+		system_heap_free_chunk(source, sg);
 
 	dma_heap_backing_free(backing);
 
@@ -222,18 +287,35 @@ static struct system_heap system_heaps[] = {
 	},
 };
 
+/* Bytes in all zones up to this one */
+static size_t __init zones_size(enum zone_type highest)
+{
+	unsigned long pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i <= highest; i++)
+			pages += zone_managed_pages(&NODE_DATA(nid)->node_zones[i]);
+
+	return PFN_PHYS(pages);
+}
+
 static int __init system_heap_add(struct system_heap *system_heap)
 {
 	struct dma_heap_export_info exp_info = {
 		.name = system_heap->name,
 		.ops = &system_heap_ops,
 		.groups = system_heap_groups,
+		.dma_bits = system_heap->zone == __GFP_DMA32 ? 32 : 0,
 		/* A larger buffer would exhaust memory before it failed */
-		.max_alloc = min(system_heap->limit,
-				 (u64)totalram_pages() << PAGE_SHIFT) / 2,
+		.buffer_limit = min(system_heap->limit,
+				    (u64)totalram_pages() << PAGE_SHIFT) / 2,
 	};
 
 	system_heap->source.ops = &system_heap_source_ops;
+	/* Other users of these zones cannot take memory from elsewhere */
+	if (system_heap->zone == __GFP_DMA32)
+		system_heap->source.pool_max = zones_size(gfp_zone(__GFP_DMA32)) / 4;
 
 	return dma_heap_source_register(&system_heap->source, &exp_info);
 }

@@ -652,12 +652,12 @@ static void dma_heap_test_buffer_goes_with_its_last_reference(struct kunit *test
 static unsigned long heap_failures(struct dma_heap *heap,
 				   enum dma_heap_failure reason)
 {
-	return atomic_long_read(&heap->usage.failures[reason]);
+	return atomic_long_read(&heap->usage->failures[reason]);
 }
 
 static void expect_charged(struct kunit *test, struct dma_heap *heap, long pages)
 {
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->usage.pages), pages);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&heap->usage->pages), pages);
 }
 
 /* The test is a kernel thread, and so in no memory cgroup: objcg is NULL */
@@ -669,11 +669,11 @@ static int charge_pages(struct dma_heap *heap, unsigned long pages)
 }
 
 /* The last page up to the heap limit can be charged, the next page cannot */
-static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
+static void dma_heap_test_charges_reach_limit_and_no_more(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
 
-	WRITE_ONCE(heap->usage.max_pages, 4);
+	WRITE_ONCE(heap->usage->heap_limit, 4);
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 5), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 3), 0);
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 2), -ENOMEM);
@@ -681,7 +681,7 @@ static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 1), 0);
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 1), -ENOMEM);
 	expect_charged(test, heap, 4);
-	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 3);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_LIMIT), 3);
 
 	/* Uncharged pages can be charged again */
 	dma_heap_uncharge(heap, PFN_PHYS(3), NULL);
@@ -690,16 +690,16 @@ static void dma_heap_test_charges_reach_ceiling_and_no_more(struct kunit *test)
 	dma_heap_uncharge(heap, PFN_PHYS(3), NULL);
 	dma_heap_uncharge(heap, PFN_PHYS(1), NULL);
 	expect_charged(test, heap, 0);
-	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 3);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_LIMIT), 3);
 	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 0);
 }
 
 /* The buffer limit holds even if the heap limit is higher */
-static void dma_heap_test_charge_larger_than_max_alloc_fails(struct kunit *test)
+static void dma_heap_test_charge_larger_than_buffer_limit_fails(struct kunit *test)
 {
 	struct dma_heap *heap = mock_heap_add(test, NAME);
 
-	WRITE_ONCE(heap->usage.max_alloc, 2);
+	WRITE_ONCE(heap->usage->buffer_limit, 2);
 	KUNIT_EXPECT_EQ(test, charge_pages(heap, 3), -ENOMEM);
 	expect_charged(test, heap, 0);
 	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 1);
@@ -709,7 +709,7 @@ static void dma_heap_test_charge_larger_than_max_alloc_fails(struct kunit *test)
 	expect_charged(test, heap, 4);
 	dma_heap_uncharge(heap, PFN_PHYS(4), NULL);
 	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_TOO_LARGE), 1);
-	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_CEILING), 0);
+	KUNIT_EXPECT_EQ(test, heap_failures(heap, DMA_HEAP_LIMIT), 0);
 }
 
 static struct kunit_case dma_heap_test_cases[] = {
@@ -731,8 +731,8 @@ static struct kunit_case dma_heap_test_cases[] = {
 	KUNIT_CASE_PARAM(dma_heap_test_only_valid_requests_reach_the_heap,
 			 dma_heap_alloc_gen_params),
 	KUNIT_CASE(dma_heap_test_buffer_goes_with_its_last_reference),
-	KUNIT_CASE(dma_heap_test_charges_reach_ceiling_and_no_more),
-	KUNIT_CASE(dma_heap_test_charge_larger_than_max_alloc_fails),
+	KUNIT_CASE(dma_heap_test_charges_reach_limit_and_no_more),
+	KUNIT_CASE(dma_heap_test_charge_larger_than_buffer_limit_fails),
 	{}
 };
 

@@ -8,6 +8,7 @@
 
 #include <linux/cma.h>
 #include <linux/dma-map-ops.h>
+#include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -42,8 +43,11 @@ struct cma_chunk {
  * @cma: the area
  * @nb: the notifier, called when the area has no room
  * @chunks: chunks of the area that the test has, large ones first
+ * @counts: how often @nb was asked what it keeps
  * @calls: how often @nb was called at the beginning of a shortage
  * @ends: how often @nb was called at the end of a shortage
+ * @pages: what it was to release in the last two calls
+ * @kept: pages that it says it keeps
  * @strangers: how often @nb was called for another area
  * @release: the chunk that @nb releases in its next call, or NULL
  * @again: @nb releases a chunk in every call
@@ -53,8 +57,11 @@ struct cma_test {
 	struct cma *cma;
 	struct notifier_block nb;
 	struct list_head chunks;
+	unsigned int counts;
 	unsigned int calls;
 	unsigned int ends;
+	unsigned long pages[2];
+	unsigned long kept;
 	unsigned int strangers;
 	struct cma_chunk *release;
 	bool again;
@@ -115,18 +122,24 @@ static int cma_test_shortage(struct notifier_block *nb, unsigned long action,
 			     void *data)
 {
 	struct cma_test *ctx = container_of(nb, struct cma_test, nb);
+	struct cma_shortage *shortage = data;
 
 	might_sleep();
-	if (data != ctx->cma)
+	if (shortage->cma != ctx->cma)
 		ctx->strangers++;
+	if (action == CMA_SHORTAGE_COUNT) {
+		ctx->counts++;
+		shortage->kept += ctx->kept;
+		return NOTIFY_OK;
+	}
 	if (action == CMA_SHORTAGE_END) {
 		ctx->ends++;
 		return NOTIFY_OK;
 	}
 
-	ctx->calls++;
+	ctx->pages[ctx->calls++ % 2] = shortage->pages;
 	/* The last shortage has ended before this one begins */
-	KUNIT_EXPECT_EQ(ctx->test, ctx->calls, ctx->ends + 1);
+	KUNIT_EXPECT_LE(ctx->test, ctx->calls, ctx->ends + 2);
 	if (ctx->again)
 		ctx->release = cma_test_first(ctx);
 	if (ctx->release)
@@ -190,7 +203,7 @@ static void cma_test_room_calls_nobody(struct kunit *test)
 	cma_test_register(ctx);
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, 1));
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, CHUNK));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+	KUNIT_EXPECT_EQ(test, ctx->counts, 0);
 }
 
 /* No release can make room for more than the area */
@@ -200,20 +213,39 @@ static void cma_test_larger_than_area_calls_nobody(struct kunit *test)
 
 	cma_test_register(ctx);
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, PHYS_PFN(cma_get_size(ctx->cma)) + 1));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+	KUNIT_EXPECT_EQ(test, ctx->counts, 0);
 }
 
-/* The area is full, and the notifier releases nothing: each allocation calls it once */
-static void cma_test_full_area_calls_once(struct kunit *test)
+/* The area is full, and nobody keeps enough of it */
+static void cma_test_nothing_kept_is_not_asked_for(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
 	cma_test_fill(ctx);
 	cma_test_register(ctx);
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 1));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_EQ(test, ctx->counts, 1);
+	ctx->kept = CHUNK - 1;
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, CHUNK));
+	KUNIT_EXPECT_EQ(test, ctx->counts, 2);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+}
+
+/* The notifier keeps its pages: the allocation asks for all, and then gives up */
+static void cma_test_full_area_asks_twice(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	ctx->kept = CHUNK;
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, CHUNK));
 	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+	KUNIT_EXPECT_EQ(test, ctx->pages[0], CHUNK);
+	KUNIT_EXPECT_EQ(test, ctx->pages[1], ULONG_MAX);
+	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 1));
+	KUNIT_EXPECT_EQ(test, ctx->calls, 4);
+	KUNIT_EXPECT_EQ(test, ctx->pages[0], 1);
 }
 
 /* The allocation gets the chunk that the notifier releases */
@@ -228,6 +260,7 @@ static void cma_test_released_chunk_is_allocated(struct kunit *test)
 	ctx->release = cma_test_first(ctx);
 	page = ctx->release->page;
 	count = ctx->release->count;
+	ctx->kept = count;
 
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, count));
 	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
@@ -235,7 +268,7 @@ static void cma_test_released_chunk_is_allocated(struct kunit *test)
 						  in_test)->page, page);
 }
 
-/* The notifier releases too little: the allocation fails after one call */
+/* The notifier releases less than it says */
 static void cma_test_too_little_released_fails(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
@@ -245,23 +278,46 @@ static void cma_test_too_little_released_fails(struct kunit *test)
 	cma_test_register(ctx);
 	ctx->release = cma_test_first(ctx);
 	count = ctx->release->count;
+	ctx->kept = 2 * count;
 
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 2 * count));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, count));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
 }
 
-/* The allocation calls the notifier once, even if each call would release a chunk */
-static void cma_test_search_ends_after_one_call(struct kunit *test)
+/* The allocation asks no more than twice, even if each call would release a chunk */
+static void cma_test_search_ends_after_two_calls(struct kunit *test)
 {
 	struct cma_test *ctx = test->priv;
 
 	cma_test_fill(ctx);
 	cma_test_register(ctx);
 	ctx->again = true;
+	ctx->kept = PHYS_PFN(cma_get_size(ctx->cma));
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, PHYS_PFN(cma_get_size(ctx->cma))));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+}
+
+/* It finds room if there is some, and else fails at once */
+static void cma_test_try_asks_nobody(struct kunit *test)
+{
+	struct cma_test *ctx = test->priv;
+	struct page *page;
+
+	cma_test_fill(ctx);
+	cma_test_register(ctx);
+	ctx->kept = CHUNK;
+	ctx->release = cma_test_first(ctx);
+	KUNIT_EXPECT_NULL(test, cma_try_alloc(ctx->cma, CHUNK, 0));
+	KUNIT_EXPECT_EQ(test, ctx->counts, 0);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
+
+	cma_test_put(ctx, ctx->release);
+	ctx->release = NULL;
+	page = cma_try_alloc(ctx->cma, CHUNK, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, cma_release(ctx->cma, page, CHUNK));
 }
 
 /* The allocation needs contiguous room, and two gaps are not contiguous */
@@ -286,12 +342,13 @@ static void cma_test_gaps_are_no_room(struct kunit *test)
 	cma_test_register(ctx);
 
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 2 * count));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 1);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
 
 	/* The chunk between the two gaps joins them */
 	ctx->release = second;
+	ctx->kept = count;
 	KUNIT_EXPECT_TRUE(test, cma_test_get(ctx, 3 * count));
-	KUNIT_EXPECT_EQ(test, ctx->calls, 2);
+	KUNIT_EXPECT_EQ(test, ctx->calls, 3);
 }
 
 static void cma_test_unregistered_is_not_called(struct kunit *test)
@@ -302,18 +359,22 @@ static void cma_test_unregistered_is_not_called(struct kunit *test)
 	cma_test_register(ctx);
 	kunit_release_action(test, cma_test_unregister, ctx);
 	ctx->release = cma_test_first(ctx);
+	ctx->kept = CHUNK;
 	KUNIT_EXPECT_FALSE(test, cma_test_get(ctx, 1));
+	KUNIT_EXPECT_EQ(test, ctx->counts, 0);
 	KUNIT_EXPECT_EQ(test, ctx->calls, 0);
 }
 
 static struct kunit_case cma_test_cases[] = {
 	KUNIT_CASE(cma_test_room_calls_nobody),
 	KUNIT_CASE(cma_test_larger_than_area_calls_nobody),
-	KUNIT_CASE(cma_test_full_area_calls_once),
+	KUNIT_CASE(cma_test_nothing_kept_is_not_asked_for),
+	KUNIT_CASE(cma_test_full_area_asks_twice),
 	KUNIT_CASE(cma_test_released_chunk_is_allocated),
 	KUNIT_CASE(cma_test_too_little_released_fails),
-	KUNIT_CASE(cma_test_search_ends_after_one_call),
+	KUNIT_CASE(cma_test_search_ends_after_two_calls),
 	KUNIT_CASE(cma_test_gaps_are_no_room),
+	KUNIT_CASE(cma_test_try_asks_nobody),
 	KUNIT_CASE(cma_test_unregistered_is_not_called),
 	{}
 };

@@ -9,6 +9,7 @@
 #include <linux/array_size.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
+#include <linux/limits.h>
 #include <linux/pfn.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
@@ -41,7 +42,7 @@ static void take_task(void *data)
 	struct taker *taker = data;
 
 	taker->began = jiffies;
-	dma_heap_pool_begin_shortage(taker->ctx->pool);
+	dma_heap_pool_begin_shortage(taker->ctx->pool, ULONG_MAX);
 	taker->ended = jiffies;
 	taker->freed = SEEN(taker->ctx, freed);
 	dma_heap_pool_end_shortage(taker->ctx->pool);
@@ -96,10 +97,10 @@ static void give_back_of_empty_pool_changes_nothing(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing;
 
-	dma_heap_pool_begin_shortage(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool, ULONG_MAX);
 	dma_heap_pool_end_shortage(ctx->pool);
 	backing = pool_get(ctx, 4);
-	dma_heap_pool_begin_shortage(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool, ULONG_MAX);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 	dma_heap_pool_end_shortage(ctx->pool);
 	/* An allocation that began before the pool existed does this */
@@ -107,6 +108,29 @@ static void give_back_of_empty_pool_changes_nothing(struct kunit *test)
 
 	pool_put_clean(ctx, backing);
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 4), backing);
+}
+
+/* The oldest, whole ones, until it is enough */
+static void give_back_is_in_proportion(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backings[4];
+	unsigned int i;
+
+	pool_get_many(ctx, backings, ARRAY_SIZE(backings), 8, 0);
+	pool_put_many(ctx, backings, ARRAY_SIZE(backings), true);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_count(ctx->pool), 4 * 8);
+
+	dma_heap_pool_begin_shortage(ctx->pool, 9);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, when_gone(backings[i]), i + 1);
+	dma_heap_pool_end_shortage(ctx->pool);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_count(ctx->pool), 2 * 8);
+
+	dma_heap_pool_begin_shortage(ctx->pool, 17);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 4);
+	dma_heap_pool_end_shortage(ctx->pool);
 }
 
 /* One backing is zeroed, one is dirty, and the scrubber has one */
@@ -265,8 +289,8 @@ static void give_back_lasts_until_shortage_ends(struct kunit *test)
 	struct mock_backing *backing;
 
 	backing = pool_get(ctx, 4);
-	dma_heap_pool_begin_shortage(ctx->pool);
-	dma_heap_pool_begin_shortage(ctx->pool);
+	dma_heap_pool_begin_shortage(ctx->pool, ULONG_MAX);
+	dma_heap_pool_begin_shortage(ctx->pool, ULONG_MAX);
 	pool_put(ctx, backing);
 	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
 
@@ -307,6 +331,7 @@ static void give_back_to_three_tasks_frees_all_once(struct kunit *test)
 
 const struct kunit_case give_back_cases[] = {
 	KUNIT_CASE(give_back_of_empty_pool_changes_nothing),
+	KUNIT_CASE(give_back_is_in_proportion),
 	KUNIT_CASE_PARAM(give_back_waits_for_all_pages, give_back_gen_params),
 	KUNIT_CASE(give_back_gives_up_on_held_scrubber),
 	KUNIT_CASE(give_back_evicts_what_is_freed_meanwhile),

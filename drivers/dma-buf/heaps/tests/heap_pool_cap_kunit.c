@@ -47,15 +47,15 @@ static void pool_full_evicts_clean_before_dirty(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *dirty = pool_get(ctx, 20);
-	struct mock_backing *clean = pool_get(ctx, 8);
-	struct mock_backing *last = pool_get(ctx, 9);
+	struct mock_backing *clean = pool_get(ctx, 20);
+	struct mock_backing *last = pool_get(ctx, 20);
 
 	pool_hold_scrubber(ctx);
 	pool_put(ctx, dirty);
 	/* More than half of the cap is dirty, so this task scrubs in free */
-	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(32));
+	dma_heap_pool_set_max(ctx->pool, PFN_PHYS(2 * 20 + DECOY_PAGES));
 	pool_put(ctx, clean);
-	KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), 8);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, clean_pages), 20);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 
 	pool_put(ctx, last);
@@ -185,6 +185,37 @@ static void pool_with_cap_of_zero_keeps_nothing(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 8), backing);
 }
 
+/* Every buffer made of it would be slow: the next one may get better memory */
+static void pool_keeps_no_fragmented_backing(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 8);
+
+	backing->base.fragmented = true;
+	pool_put(ctx, backing);
+	KUNIT_EXPECT_EQ(test, when_gone(backing), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 8);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_scrubber) + SEEN(ctx, by_others), 0);
+}
+
+/* The oldest backings go, as many bytes as are asked for, and whole ones */
+static void pool_makes_way_with_its_oldest(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backings[4];
+
+	KUNIT_EXPECT_FALSE(test, dma_heap_pool_make_way(ctx->pool, PFN_PHYS(1)));
+	pool_get_many(ctx, backings, ARRAY_SIZE(backings), 8, 0);
+	pool_put_many(ctx, backings, ARRAY_SIZE(backings), true);
+	KUNIT_EXPECT_TRUE(test, dma_heap_pool_make_way(ctx->pool, PFN_PHYS(9)));
+	KUNIT_EXPECT_EQ(test, when_gone(backings[0]), 1);
+	KUNIT_EXPECT_EQ(test, when_gone(backings[1]), 2);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 2 * 8);
+
+	/* It goes on to keep what is freed */
+	pool_expect_keeps(ctx);
+}
+
 const struct kunit_case pool_cap_cases[] = {
 	KUNIT_CASE_PARAM(pool_full_evicts_oldest_first, state_gen_params),
 	KUNIT_CASE(pool_full_evicts_clean_before_dirty),
@@ -192,5 +223,7 @@ const struct kunit_case pool_cap_cases[] = {
 	KUNIT_CASE(pool_cap_counts_backing_being_scrubbed),
 	KUNIT_CASE(pool_lower_cap_evicts_at_once),
 	KUNIT_CASE(pool_with_cap_of_zero_keeps_nothing),
+	KUNIT_CASE(pool_keeps_no_fragmented_backing),
+	KUNIT_CASE(pool_makes_way_with_its_oldest),
 	{}
 };

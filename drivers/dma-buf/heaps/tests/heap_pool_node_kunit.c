@@ -87,7 +87,7 @@ static void pool_shrink_spares_other_nodes(struct kunit *test)
 {
 	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 128 };
 	struct pool_test *ctx = test->priv;
-	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool);
+	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool, true);
 	struct mock_backing *backing = pool_get(ctx, 4);
 	int home = page_to_nid(sg_page(backing->base.sgt.sgl));
 	int nid;
@@ -111,11 +111,11 @@ static void pool_shrink_spares_other_nodes(struct kunit *test)
 static void pool_expect_on_node(struct pool_test *ctx, int nid, long before,
 				unsigned long pages)
 {
-	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool);
+	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool, true);
 	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nid = nid };
 
 	KUNIT_EXPECT_EQ(ctx->test, shrinker->count_objects(shrinker, &sc),
-			pages ?: SHRINK_EMPTY);
+			count_of(pages));
 	KUNIT_EXPECT_TRUE(ctx->test, POOL_WAIT(reclaimable_pages_of(nid) ==
 					       before + pages));
 }

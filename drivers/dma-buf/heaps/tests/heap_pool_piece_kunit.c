@@ -187,6 +187,7 @@ static void piece_run(struct kunit *test, struct piece_source *pieces,
 
 	backing = dma_heap_source_get(&pieces->base, PIECES_SIZE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, backing);
+	backing->zeroed = false;
 	dma_heap_source_put(&pieces->base, backing);
 	KUNIT_EXPECT_TRUE(test, POOL_WAIT(READ_ONCE(pieces->stopped)));
 	if (param->unwanted)
@@ -200,7 +201,7 @@ static void piece_run(struct kunit *test, struct piece_source *pieces,
 			param->unwanted ? PHYS_PFN(PIECES_SIZE) : 0);
 	KUNIT_EXPECT_EQ(test, stats.clean_pages,
 			param->unwanted ? 0 : PHYS_PFN(PIECES_SIZE));
-	KUNIT_EXPECT_EQ(test, stats.leaked_pages, 0);
+	KUNIT_EXPECT_EQ(test, stats.lost_pages, 0);
 }
 
 /* The test reads only the struct page of a chunk's first page: any valid pfn will do */

@@ -58,7 +58,7 @@ static void race_user(void *data)
 static void race_shrinker(void *data)
 {
 	struct race *race = data;
-	struct shrinker *shrinker = dma_heap_pool_shrinker(race->ctx->pool);
+	struct shrinker *shrinker = dma_heap_pool_shrinker(race->ctx->pool, true);
 	struct shrink_control sc = {
 		.gfp_mask = GFP_KERNEL,
 		.nid = numa_mem_id(),
@@ -153,7 +153,7 @@ static void hot_user(void *data)
 static void hot_shrinker(void *data)
 {
 	struct race *race = data;
-	struct shrinker *shrinker = dma_heap_pool_shrinker(race->ctx->pool);
+	struct shrinker *shrinker = dma_heap_pool_shrinker(race->ctx->pool, true);
 	struct shrink_control sc = {
 		.gfp_mask = GFP_KERNEL,
 		.nid = numa_mem_id(),

@@ -20,7 +20,9 @@ static void pool_shrink_of_empty_pool_frees_nothing(struct kunit *test)
 {
 	struct pool_test *ctx = test->priv;
 
-	KUNIT_EXPECT_NE(test, dma_heap_pool_shrinker(ctx->pool)->flags &
+	KUNIT_EXPECT_NE(test, dma_heap_pool_shrinker(ctx->pool, true)->flags &
+			      SHRINKER_NUMA_AWARE, 0);
+	KUNIT_EXPECT_NE(test, dma_heap_pool_shrinker(ctx->pool, false)->flags &
 			      SHRINKER_NUMA_AWARE, 0);
 
 	KUNIT_EXPECT_EQ(test, pool_count(ctx), SHRINK_EMPTY);
@@ -80,26 +82,26 @@ static void pool_shrink_frees_dirty_then_oldest(struct kunit *test)
 	pool_hold_scrubber(ctx);
 	pool_put(ctx, backings[0]);
 	pool_put(ctx, backings[1]);
-	KUNIT_EXPECT_EQ(test, pool_count(ctx), left);
+	KUNIT_EXPECT_EQ(test, pool_reclaim_count(ctx), left);
 	expect_reclaimable(ctx, left + DECOY_PAGES);
 
 	for (i = 0; i < param->gone; i++)
 		expected += pages[i];
 	left -= expected;
-	KUNIT_EXPECT_EQ(test, pool_scan(ctx, param->nr_to_scan), expected);
-	KUNIT_EXPECT_EQ(test, pool_count(ctx), left ?: SHRINK_EMPTY);
+	KUNIT_EXPECT_EQ(test, pool_reclaim(ctx, param->nr_to_scan), expected);
+	KUNIT_EXPECT_EQ(test, pool_reclaim_count(ctx), left ?: SHRINK_EMPTY);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), left + DECOY_PAGES);
 	expect_reclaimable(ctx, left + DECOY_PAGES);
 
 	/* The shrinker evicts the rest one by one */
 	for (i = param->gone; i < ARRAY_SIZE(pages); i++) {
-		freed = pool_scan(ctx, 1);
+		freed = pool_reclaim(ctx, 1);
 		KUNIT_EXPECT_EQ(test, freed, pages[i]);
 		left -= freed;
-		KUNIT_EXPECT_EQ(test, pool_count(ctx), left ?: SHRINK_EMPTY);
+		KUNIT_EXPECT_EQ(test, pool_reclaim_count(ctx), left ?: SHRINK_EMPTY);
 		expect_reclaimable(ctx, left + DECOY_PAGES);
 	}
-	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 1), SHRINK_STOP);
+	KUNIT_EXPECT_EQ(test, pool_reclaim(ctx, 1), SHRINK_STOP);
 
 	for (i = 0; i < ARRAY_SIZE(backings); i++)
 		KUNIT_EXPECT_EQ_MSG(test, when_gone(backings[i]), i + 1,
@@ -120,19 +122,10 @@ static void pool_shrink_spares_backing_being_scrubbed(struct kunit *test)
 	expect_reclaimable(ctx, DECOY_PAGES);
 
 	pool_release_scrubber(ctx);
-	KUNIT_EXPECT_EQ(test, pool_count(ctx), DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, pool_count(ctx), count_of(DECOY_PAGES));
 	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 128), DECOY_PAGES);
 	KUNIT_EXPECT_EQ(test, pool_count(ctx), SHRINK_EMPTY);
 	expect_reclaimable(ctx, 0);
-}
-
-/* Call scan as direct reclaim does */
-static void pool_reclaim(struct pool_test *ctx, unsigned long nr_to_scan)
-{
-	unsigned int flags = memalloc_noreclaim_save();
-
-	pool_scan(ctx, nr_to_scan);
-	memalloc_noreclaim_restore(flags);
 }
 
 /* Free backings until the pool keeps one */
@@ -204,6 +197,32 @@ static void pool_keeps_nothing_after_direct_reclaim(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, by_others), 0);
 }
 
+/* Half of what count says is a batch, so reclaim scans also a pool of one page */
+static void pool_counts_for_a_batch_at_least(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool, true);
+	unsigned long batch = shrinker->batch;
+
+	KUNIT_EXPECT_EQ(test, shrinker->seeks, 0);
+	pool_put_clean(ctx, pool_get(ctx, 1));
+	KUNIT_EXPECT_EQ(test, pool_count(ctx), 2 * batch);
+	pool_put_clean(ctx, pool_get(ctx, 2 * batch));
+	KUNIT_EXPECT_EQ(test, pool_count(ctx), 2 * batch + 1);
+}
+
+/* drop_caches scans half of each cache and does not come back for all of the rest */
+static void pool_drop_caches_takes_all(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backings[4];
+
+	pool_get_many(ctx, backings, ARRAY_SIZE(backings), 8, 1);
+	pool_put_many(ctx, backings, ARRAY_SIZE(backings), true);
+	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 1), 8 + 9 + 10 + 11);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 0);
+}
+
 /* drop_caches calls the shrinker, but memory is not short */
 static void pool_keeps_backings_after_drop_caches(struct kunit *test)
 {
@@ -223,15 +242,76 @@ static void pool_keeps_backings_after_reclaim_by_kswapd(struct kunit *test)
 	struct pool_test *ctx = test->priv;
 	struct mock_backing *backing = pool_get(ctx, 8);
 
-	pool_put_clean(ctx, pool_get(ctx, 4));
-	current->flags |= PF_KSWAPD;
-	pool_reclaim(ctx, 128);
-	current->flags &= ~PF_KSWAPD;
-	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 4);
+	pool_make_older(pool_put_clean(ctx, pool_get(ctx, 4)), 2);
+	KUNIT_EXPECT_EQ(test, pool_kswapd_scan(ctx, 128), 4);
 
 	pool_put(ctx, backing);
 	KUNIT_EXPECT_EQ(test, pool_pages(ctx), 8);
 	KUNIT_EXPECT_EQ(test, when_gone(backing), 0);
+}
+
+/* Free all of these at one moment, and count as kswapd does */
+static unsigned long pool_kswapd_count_at_once(struct pool_test *ctx,
+					       struct mock_backing **backings,
+					       unsigned int count)
+{
+	unsigned long start, counted;
+	unsigned int i;
+	int tries = 0;
+
+	/* A test that takes as long as it takes to become idle proves nothing */
+	do {
+		start = jiffies;
+		for (i = 0; i < count; i++)
+			backings[i]->base.freed = start;
+		counted = pool_kswapd_count(ctx);
+	} while (time_after_eq(jiffies, start + IDLE) && ++tries < TRIES);
+
+	return counted;
+}
+
+/* As if it had just been freed, however long the test takes */
+static void pool_make_younger(struct mock_backing *backing)
+{
+	backing->base.freed = jiffies + usecs_to_jiffies(PATIENCE_US);
+}
+
+/* Others are used all the time, and only direct reclaim takes them */
+static void pool_kswapd_takes_only_idle_backings(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *idle = pool_get(ctx, 4);
+	struct mock_backing *idle_dirty = pool_get(ctx, 16);
+	struct mock_backing *busy = pool_get(ctx, 8);
+	struct mock_backing *busy_dirty = pool_get(ctx, 32);
+	struct mock_backing *all[] = { idle, idle_dirty, busy, busy_dirty };
+
+	pool_put_clean(ctx, idle);
+	pool_put_clean(ctx, busy);
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, idle_dirty);
+	pool_put(ctx, busy_dirty);
+
+	KUNIT_EXPECT_EQ(test, pool_kswapd_count_at_once(ctx, all, ARRAY_SIZE(all)),
+			SHRINK_EMPTY);
+
+	pool_make_younger(idle_dirty);
+	pool_make_younger(busy);
+	pool_make_younger(busy_dirty);
+	idle->base.freed = jiffies - IDLE;
+	KUNIT_EXPECT_EQ(test, pool_kswapd_count(ctx), count_of(4 + 8 + 16 + 32));
+	idle_dirty->base.freed = jiffies - IDLE;
+	KUNIT_EXPECT_EQ(test, pool_kswapd_scan(ctx, 1), 16);
+	KUNIT_EXPECT_EQ(test, when_gone(idle_dirty), 1);
+	KUNIT_EXPECT_EQ(test, pool_kswapd_scan(ctx, 1000), 4);
+	KUNIT_EXPECT_EQ(test, when_gone(idle), 2);
+	KUNIT_EXPECT_EQ(test, pool_kswapd_scan(ctx, 1000), SHRINK_STOP);
+	KUNIT_EXPECT_EQ(test, pool_kswapd_count(ctx), SHRINK_EMPTY);
+
+	pool_make_older(busy, 40);
+	pool_make_older(busy_dirty, 40);
+	KUNIT_EXPECT_EQ(test, pool_reclaim_count(ctx), 8 + 32);
+	KUNIT_EXPECT_EQ(test, pool_reclaim(ctx, 1000), 8 + 32);
 }
 
 static void pool_drain_frees_all_but_backing_being_scrubbed(struct kunit *test)
@@ -267,8 +347,11 @@ const struct kunit_case pool_shrink_cases[] = {
 	KUNIT_CASE_PARAM(pool_shrink_frees_dirty_then_oldest, shrink_gen_params),
 	KUNIT_CASE(pool_shrink_spares_backing_being_scrubbed),
 	KUNIT_CASE_SLOW(pool_keeps_nothing_after_direct_reclaim),
+	KUNIT_CASE(pool_counts_for_a_batch_at_least),
+	KUNIT_CASE(pool_drop_caches_takes_all),
 	KUNIT_CASE(pool_keeps_backings_after_drop_caches),
 	KUNIT_CASE(pool_keeps_backings_after_reclaim_by_kswapd),
+	KUNIT_CASE(pool_kswapd_takes_only_idle_backings),
 	KUNIT_CASE(pool_drain_frees_all_but_backing_being_scrubbed),
 	{}
 };

@@ -93,7 +93,8 @@ static struct dma_heap_backing *region_alloc(struct dma_heap_source *source,
 	int ret;
 
 	mutex_lock(&region->taking);
-	ret = dma_heap_pool_reclaim_until(ctx->pool, region_attempt, &request);
+	ret = dma_heap_pool_reclaim_until(ctx->pool, region_attempt, &request,
+					  pool_patience());
 	mutex_unlock(&region->taking);
 	if (ret)
 		return ERR_PTR(ret);

@@ -178,7 +178,8 @@ static void reserved_memory_is_not_reclaimable(struct kunit *test)
 	struct mock_backing *clean = pool_get(ctx, 64);
 	struct mock_backing *dirty = pool_get(ctx, 32);
 
-	KUNIT_EXPECT_NULL(test, dma_heap_pool_shrinker(ctx->pool));
+	KUNIT_EXPECT_NULL(test, dma_heap_pool_shrinker(ctx->pool, true));
+	KUNIT_EXPECT_NULL(test, dma_heap_pool_shrinker(ctx->pool, false));
 
 	pool_put_clean(ctx, clean);
 	expect_reclaimable(ctx, 0);
@@ -226,7 +227,7 @@ static void reserved_expect_lost(struct pool_test *ctx,
 
 	KUNIT_EXPECT_NE(test, when_gone(lost), 0);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 1);
-	KUNIT_EXPECT_EQ(test, STAT(ctx, leaked_pages), pages);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, lost_pages), pages);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, evicted_pages), 0);
 	KUNIT_EXPECT_EQ(test, STAT(ctx, shrunk_pages), 0);
 
@@ -239,7 +240,7 @@ static void reserved_expect_lost(struct pool_test *ctx,
 	KUNIT_EXPECT_PTR_NE(test, backing, lost);
 	pool_put_clean(ctx, backing);
 	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, pages), backing);
-	KUNIT_EXPECT_EQ(test, STAT(ctx, leaked_pages), pages);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, lost_pages), pages);
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 1);
 }
 
@@ -296,6 +297,22 @@ static void reserved_backing_is_lost_when_second_piece_fails(struct kunit *test)
 	reserved_expect_lost(ctx, backing, pages);
 }
 
+static void reserved_backing_is_scrubbed_again_if_not_possible_now(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *backing = pool_get(ctx, 1);
+
+	ctx->mock.scrub_fail_at = 1;
+	ctx->mock.scrub_error = -EAGAIN;
+	pool_put(ctx, backing);
+	pool_wait_scrubbed(ctx);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, scrubs), 2);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, lost), 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, lost_pages), 0);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, scrubbed_pages), 1);
+	KUNIT_EXPECT_PTR_EQ(test, pool_get(ctx, 1), backing);
+}
+
 /* The last scrub fails while the pool is destroyed */
 static void reserved_destroy_ends_when_scrub_fails(struct kunit *test)
 {
@@ -323,6 +340,7 @@ const struct kunit_case reserved_scrub_cases[] = {
 	KUNIT_CASE(reserved_backing_is_lost_when_scrubber_fails),
 	KUNIT_CASE(reserved_backing_is_lost_when_free_cannot_scrub),
 	KUNIT_CASE(reserved_backing_is_lost_when_second_piece_fails),
+	KUNIT_CASE(reserved_backing_is_scrubbed_again_if_not_possible_now),
 	KUNIT_CASE(reserved_destroy_ends_when_scrub_fails),
 	{}
 };

@@ -79,7 +79,7 @@ static int search_run(struct search *search)
 	search->attempts = 0;
 
 	return dma_heap_pool_reclaim_until(search->ctx->pool, search_attempt,
-					   search);
+					   search, pool_patience());
 }
 
 static int drain_at_first(struct search *search)
@@ -98,7 +98,7 @@ static int take_at_first(struct search *search)
 	struct pool_test *ctx = search->ctx;
 
 	if (search->attempts == 1) {
-		pool_wait_scrubbed(ctx);
+		pool_release_scrubber(ctx);
 		KUNIT_EXPECT_PTR_EQ(ctx->test, pool_get(ctx, 8), search->data[0]);
 	}
 
@@ -118,6 +118,8 @@ static void reserved_search_sees_what_came_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, search.held, 4);
 	KUNIT_EXPECT_EQ(test, search.attempts, 2);
 
+	/* Not before the search has begun */
+	WRITE_ONCE(ctx->mock.hold, true);
 	pool_put(ctx, other);
 	search.step = take_at_first;
 	KUNIT_EXPECT_EQ(test, search_run(&search), -ENOMEM);
@@ -281,7 +283,7 @@ static void waiter_task(void *data)
 	waiter->ret = pool_search_once(waiter->ctx);
 }
 
-/* Returns when all waiters sleep in reclaim_until(), which has no time-out */
+/* Returns when all waiters sleep in reclaim_until() */
 static struct waiter *waiters_start(struct pool_test *ctx, unsigned int count)
 {
 	struct kunit *test = ctx->test;
@@ -378,6 +380,39 @@ static void reserved_search_ends_on_kill(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 0);
 }
 
+/* The scrubber is held all the time, and what is zeroed comes without a wait */
+static void reserved_search_gives_up_at_its_deadline(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct mock_backing *clean = pool_get(ctx, 8);
+	unsigned long begin, deadline = jiffies;
+	unsigned int attempts = 0;
+
+	pool_put_clean(ctx, clean);
+	pool_hold_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, dma_heap_pool_reclaim_until(ctx->pool,
+							  second_attempt_succeeds,
+							  &attempts, deadline), 0);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+	KUNIT_EXPECT_EQ(test, STAT(ctx, waited_us), 0);
+
+	attempts = 0;
+	begin = jiffies;
+	KUNIT_EXPECT_EQ(test,
+			dma_heap_pool_reclaim_until(ctx->pool,
+						    second_attempt_succeeds,
+						    &attempts, begin + HZ / 5),
+			-ENOMEM);
+	KUNIT_EXPECT_FALSE(test, time_before(jiffies, begin + HZ / 5));
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(ctx->mock.held));
+	KUNIT_EXPECT_GE(test, STAT(ctx, waited_us), USEC_PER_SEC / 5 - TICK_USEC);
+
+	/* No search waits any more, so the pool keeps the backing */
+	pool_release_scrubber(ctx);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
+	KUNIT_EXPECT_EQ(test, SEEN(ctx, freed), 1);
+}
+
 /**
  * struct payer - a task that frees a backing that the pool cannot keep
  * @backing: the backing
@@ -449,6 +484,7 @@ const struct kunit_case reserved_search_cases[] = {
 	KUNIT_CASE(reserved_search_wakes_when_pool_keeps_nothing),
 	KUNIT_CASE(reserved_search_wakes_when_scrub_fails),
 	KUNIT_CASE(reserved_search_ends_on_kill),
+	KUNIT_CASE(reserved_search_gives_up_at_its_deadline),
 	KUNIT_CASE(reserved_search_waits_for_freeing_task),
 	KUNIT_CASE(reserved_search_waits_for_drain),
 	{}

@@ -28,15 +28,11 @@ KUNIT_DEFINE_ACTION_WRAPPER(heap_test_del_wrapper, dma_heap_del,
 			    struct dma_heap *);
 
 /* Like dma_heap_add(), may fail */
-struct dma_heap *heap_test_try_add(struct kunit *test, const char *name,
-				   const struct dma_heap_ops *ops, void *priv)
+struct dma_heap *
+heap_test_try_add_info(struct kunit *test,
+		       const struct dma_heap_export_info *exp_info)
 {
-	const struct dma_heap_export_info exp_info = {
-		.name = name,
-		.ops = ops,
-		.priv = priv,
-	};
-	struct dma_heap *heap = dma_heap_add(&exp_info);
+	struct dma_heap *heap = dma_heap_add(exp_info);
 	int ret;
 
 	if (IS_ERR(heap))
@@ -46,6 +42,20 @@ struct dma_heap *heap_test_try_add(struct kunit *test, const char *name,
 	KUNIT_ASSERT_EQ(test, ret, 0);
 
 	return heap;
+}
+EXPORT_SYMBOL_NS_GPL(heap_test_try_add_info, EXPORTED_FOR_KUNIT_TESTING);
+
+/* The same for a heap of which no more is to be said */
+struct dma_heap *heap_test_try_add(struct kunit *test, const char *name,
+				   const struct dma_heap_ops *ops, void *priv)
+{
+	const struct dma_heap_export_info exp_info = {
+		.name = name,
+		.ops = ops,
+		.priv = priv,
+	};
+
+	return heap_test_try_add_info(test, &exp_info);
 }
 EXPORT_SYMBOL_NS_GPL(heap_test_try_add, EXPORTED_FOR_KUNIT_TESTING);
 

@@ -15,6 +15,7 @@
 
 struct device;
 struct dma_heap;
+struct dma_heap_export_info;
 struct dma_heap_ops;
 struct io_tlb_mem;
 struct kunit;
@@ -31,6 +32,9 @@ struct task_struct;
 void heap_test_skip(struct kunit *test, const char *word, const char *reason);
 
 /* Heaps, removed when the test ends */
+struct dma_heap *
+heap_test_try_add_info(struct kunit *test,
+		       const struct dma_heap_export_info *exp_info);
 struct dma_heap *heap_test_try_add(struct kunit *test, const char *name,
 				   const struct dma_heap_ops *ops, void *priv);
 struct dma_heap *heap_test_add(struct kunit *test, const char *name,

@@ -69,7 +69,8 @@ int importer_drop(struct importer_session *session, const u64 *args)
 	return 0;
 }
 
-int importer_import(struct importer_session *session, const u64 *args)
+static int session_attach(struct importer_session *session, const u64 *args,
+			  const struct dma_buf_attach_ops *ops)
 {
 	struct device *dev = importer_device(args[1]);
 	struct dma_buf_attachment *attachment;
@@ -84,7 +85,7 @@ int importer_import(struct importer_session *session, const u64 *args)
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 
-	attachment = dma_buf_attach(buf, dev);
+	attachment = dma_buf_dynamic_attach(buf, dev, ops, NULL);
 	if (IS_ERR(attachment)) {
 		dma_buf_put(buf);
 		return PTR_ERR(attachment);
@@ -93,6 +94,27 @@ int importer_import(struct importer_session *session, const u64 *args)
 	session->attachment = attachment;
 
 	return 0;
+}
+
+int importer_import(struct importer_session *session, const u64 *args)
+{
+	return session_attach(session, args, NULL);
+}
+
+/* Never called: no heap moves a buffer */
+static void peer_move_notify(struct dma_buf_attachment *attachment)
+{
+	WARN_ON(1);
+}
+
+static const struct dma_buf_attach_ops peer_ops = {
+	.allow_peer2peer = true,
+	.move_notify = peer_move_notify,
+};
+
+int importer_peer(struct importer_session *session, const u64 *args)
+{
+	return session_attach(session, args, &peer_ops);
 }
 
 /* The physical address behind a device's address: in the buffer, or in a copy */
@@ -123,6 +145,10 @@ static bool device_bounces(struct importer_session *session)
 	struct device *dev = session->attachment->dev;
 	struct scatterlist *sg;
 	int i;
+
+	/* Memory without pages cannot be copied */
+	if (!sg_page(session->sgt->sgl))
+		return false;
 
 	for_each_sgtable_dma_sg(session->sgt, sg, i)
 		if (!is_in_buffer(session, device_sees(dev, sg)))

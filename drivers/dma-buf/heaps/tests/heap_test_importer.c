@@ -19,8 +19,8 @@
  *
  * DEVICE is a number:
  *
- * 64, 32: a noncoherent device, where the kernel has such devices. The number is the
- *	bits of its DMA mask.
+ * 64, 32, 31: a noncoherent device, where the kernel has such devices. The number is
+ *	the bits of its DMA mask.
  * 1: a coherent device.
  * 2: a device that gets copies (swiotlb) of all its mappings, of 256 KiB each, where
  *	the kernel can make copies.
@@ -31,6 +31,7 @@
  * between. Closing the file ends all of this:
  *
  * "import FD DEVICE": attach the device to the buffer.
+ * "peer FD DEVICE": the same, for a buffer that may have no struct pages.
  * "map DIR": map the buffer. DIR is a value of enum dma_data_direction. The answer is
  *	"bounces N" and "coherent N".
  * "dwrite OFFSET LEN SEED": let the device write the pattern of fill.
@@ -87,7 +88,7 @@
 #include "heap_test_importer.h"
 
 static const unsigned int device_ids[] = {
-	64, 32, DEVICE_COHERENT, DEVICE_BOUNCES,
+	64, 32, 31, DEVICE_COHERENT, DEVICE_BOUNCES,
 };
 
 static struct platform_device *devices[ARRAY_SIZE(device_ids)];
@@ -160,6 +161,7 @@ static const struct {
 	{ "check", importer_check, 2 },
 	{ "user", importer_user, 2 },
 	{ "import", importer_import, 2 },
+	{ "peer", importer_peer, 2 },
 	{ "map", importer_map, 1 },
 	{ "unmap", importer_unmap, 0 },
 	{ "drop", importer_drop, 0 },
@@ -336,7 +338,8 @@ static int add_device(int i)
 	const struct platform_device_info info = {
 		.name = NAME,
 		.id = device_ids[i],
-		.dma_mask = DMA_BIT_MASK(device_ids[i] == 32 ? 32 : 64),
+		.dma_mask = DMA_BIT_MASK(device_ids[i] > DEVICE_BOUNCES ?
+					 device_ids[i] : 64),
 	};
 	struct platform_device *device = platform_device_register_full(&info);
 

@@ -41,7 +41,7 @@ struct answer {
 int answer_alloc(struct answer *answer, unsigned int lines);
 __printf(2, 3) void answer_add(struct answer *answer, const char *fmt, ...);
 
-/* Devices with a number below 32 have masks of 64 bits */
+/* These two have masks of 64 bits */
 #define DEVICE_COHERENT	1
 #define DEVICE_BOUNCES	2
 
@@ -84,6 +84,7 @@ int importer_user(struct importer_session *session, const u64 *args);
 
 /* heap_test_hold.c */
 int importer_import(struct importer_session *session, const u64 *args);
+int importer_peer(struct importer_session *session, const u64 *args);
 int importer_map(struct importer_session *session, const u64 *args);
 int importer_unmap(struct importer_session *session, const u64 *args);
 int importer_drop(struct importer_session *session, const u64 *args);

@@ -16,6 +16,7 @@
 #include <linux/percpu.h>
 #include <linux/pfn.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/signal.h>
@@ -198,7 +199,7 @@ static bool pool_is_balanced(struct pool_test *ctx)
 
 	return seen.allocated_pages == seen.freed_pages + seen.used_pages + pages &&
 	       seen.freed_pages == stats.evicted_pages + stats.decayed_pages +
-				   stats.shrunk_pages + stats.leaked_pages &&
+				   stats.shrunk_pages + stats.lost_pages &&
 	       seen.by_scrubber >= stats.scrubbed_pages &&
 	       seen.by_others >= stats.paid_pages &&
 	       seen.by_scrubber + seen.by_others ==
@@ -367,7 +368,7 @@ void pool_expect_keeps(struct pool_test *ctx)
 	KUNIT_EXPECT_PTR_EQ(ctx->test, pool_get(ctx, 40), backing);
 }
 
-static int second_attempt_succeeds(void *data, size_t held)
+int second_attempt_succeeds(void *data, size_t held)
 {
 	unsigned int *attempts = data;
 
@@ -380,7 +381,7 @@ int pool_search_once(struct pool_test *ctx)
 	unsigned int attempts = 0;
 
 	return dma_heap_pool_reclaim_until(ctx->pool, second_attempt_succeeds,
-					   &attempts);
+					   &attempts, pool_patience());
 }
 
 /* Search until nothing more comes back: a lost backing may be in transit */
@@ -395,9 +396,9 @@ int pool_search_to_end(struct pool_test *ctx)
 	return ret;
 }
 
-unsigned long pool_count(struct pool_test *ctx)
+static unsigned long pool_call_count(struct pool_test *ctx, bool idle)
 {
-	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool);
+	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool, idle);
 	struct shrink_control sc = {
 		.gfp_mask = GFP_KERNEL,
 		.nid = numa_mem_id(),
@@ -407,9 +408,10 @@ unsigned long pool_count(struct pool_test *ctx)
 }
 
 /* Returns the result of scan; nr_scanned must be the same */
-unsigned long pool_scan(struct pool_test *ctx, unsigned long nr_to_scan)
+static unsigned long pool_call_scan(struct pool_test *ctx, bool idle,
+				    unsigned long nr_to_scan)
 {
-	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool);
+	struct shrinker *shrinker = dma_heap_pool_shrinker(ctx->pool, idle);
 	struct shrink_control sc = {
 		.gfp_mask = GFP_KERNEL,
 		.nid = numa_mem_id(),
@@ -421,6 +423,56 @@ unsigned long pool_scan(struct pool_test *ctx, unsigned long nr_to_scan)
 	freed = shrinker->scan_objects(shrinker, &sc);
 	if (freed != SHRINK_STOP)
 		KUNIT_EXPECT_EQ(ctx->test, sc.nr_scanned, freed);
+
+	return freed;
+}
+
+unsigned long pool_count(struct pool_test *ctx)
+{
+	return pool_call_count(ctx, true);
+}
+
+unsigned long pool_scan(struct pool_test *ctx, unsigned long nr_to_scan)
+{
+	return pool_call_scan(ctx, true, nr_to_scan);
+}
+
+unsigned long pool_reclaim_count(struct pool_test *ctx)
+{
+	return pool_call_count(ctx, false);
+}
+
+unsigned long pool_reclaim(struct pool_test *ctx, unsigned long nr_to_scan)
+{
+	unsigned int flags = memalloc_noreclaim_save();
+	unsigned long freed = pool_call_scan(ctx, false, nr_to_scan);
+
+	memalloc_noreclaim_restore(flags);
+
+	return freed;
+}
+
+#define KSWAPD	(PF_KSWAPD | PF_MEMALLOC)
+
+unsigned long pool_kswapd_count(struct pool_test *ctx)
+{
+	unsigned long count;
+
+	current->flags |= KSWAPD;
+	KUNIT_EXPECT_EQ(ctx->test, pool_reclaim_count(ctx), SHRINK_EMPTY);
+	count = pool_count(ctx);
+	current->flags &= ~KSWAPD;
+
+	return count;
+}
+
+unsigned long pool_kswapd_scan(struct pool_test *ctx, unsigned long nr_to_scan)
+{
+	unsigned long freed;
+
+	current->flags |= KSWAPD;
+	freed = pool_scan(ctx, nr_to_scan);
+	current->flags &= ~KSWAPD;
 
 	return freed;
 }

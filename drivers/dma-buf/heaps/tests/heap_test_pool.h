@@ -10,7 +10,9 @@
 
 #include <linux/delay.h>
 #include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/pfn.h>
+#include <linux/shrinker.h>
 #include <linux/sizes.h>
 #include <linux/time64.h>
 #include <linux/types.h>
@@ -25,6 +27,12 @@ struct task_struct;
 /* Only a hang takes this long. It is shorter than the default decay */
 #define PATIENCE_US	(20 * USEC_PER_SEC)
 
+/* When that ends, in jiffies */
+static inline unsigned long pool_patience(void)
+{
+	return jiffies + usecs_to_jiffies(PATIENCE_US);
+}
+
 /* Pages of the backing that the scrubber is held with */
 #define DECOY_PAGES	1
 
@@ -36,15 +44,18 @@ struct task_struct;
 #define TRIES		10
 
 /* The pool defines the same values */
-#define DEBT		(HZ / 4)
+#define DEBT		PHYS_PFN(SZ_1G)
+#define DEBT_TIME	HZ
 #define DEBT_PAGES	PHYS_PFN(SZ_64K)
+#define BATCH		128UL
+#define IDLE		HZ
 #define PRESSURE	HZ
 #define SHORTAGE	HZ
 
 /* Wait until other threads make a condition true; false if they never do */
 #define POOL_WAIT(cond)							\
 ({									\
-	unsigned long _end = jiffies + usecs_to_jiffies(PATIENCE_US);	\
+	unsigned long _end = pool_patience();				\
 	bool _met;							\
 									\
 	for (;;) {							\
@@ -120,12 +131,23 @@ void pool_release_scrubber(struct pool_test *ctx);
 void pool_make_older(struct mock_backing *backing, unsigned int seconds);
 void pool_expect_keeps(struct pool_test *ctx);
 
+int second_attempt_succeeds(void *data, size_t held);
 int pool_search_once(struct pool_test *ctx);
 int pool_search_to_end(struct pool_test *ctx);
 
-/* Call the shrinker as reclaim does on this node */
+/* Call the shrinkers on this node as drop_caches does, as direct reclaim, and as kswapd */
 unsigned long pool_count(struct pool_test *ctx);
 unsigned long pool_scan(struct pool_test *ctx, unsigned long nr_to_scan);
+unsigned long pool_reclaim_count(struct pool_test *ctx);
+unsigned long pool_reclaim(struct pool_test *ctx, unsigned long nr_to_scan);
+unsigned long pool_kswapd_count(struct pool_test *ctx);
+unsigned long pool_kswapd_scan(struct pool_test *ctx, unsigned long nr_to_scan);
+
+/* The count for so many pages: reclaim scans half of it, but no less than a batch */
+static inline unsigned long count_of(unsigned long pages)
+{
+	return pages ? max(pages, 2 * BATCH) : SHRINK_EMPTY;
+}
 
 /**
  * struct state_case - state of the backings in the pool

@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) "heap_test_protector: " fmt
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/dma-heap-protect.h>
 #include <linux/err.h>
 #include <linux/io.h>
@@ -23,6 +24,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/syscore_ops.h>
 #include <linux/uaccess.h>
 
 #define FILL	0xa5
@@ -32,11 +34,13 @@
  * @node: entry in the list of all ranges
  * @base: physical address
  * @size: bytes
+ * @failed: debugfs has made a scrub or the end of the protection fail
  */
 struct test_range {
 	struct list_head node;
 	phys_addr_t base;
 	size_t size;
+	bool failed;
 };
 
 static DEFINE_MUTEX(ranges_lock);
@@ -49,6 +53,18 @@ static u32 fail_protect, fail_unprotect, fail_scrub;
 /* For the first ranges: they are protected before debugfs can set anything */
 module_param(fail_protect, uint, 0);
 MODULE_PARM_DESC(fail_protect, "How many of the first ranges cannot be protected (default 0)");
+
+/* Calls for a range that contains this address do not return until it is another one */
+static u64 hang_at;
+
+module_param(hang_at, ullong, 0);
+MODULE_PARM_DESC(hang_at, "Address whose range is not protected and not scrubbed until debugfs has another (default 0)");
+
+static void hang(phys_addr_t base, size_t size)
+{
+	while (READ_ONCE(hang_at) - base < size)
+		msleep(20);
+}
 
 static bool shall_fail(u32 *fail)
 {
@@ -109,6 +125,7 @@ static int test_protect(void *data, phys_addr_t base, size_t size)
 
 	range->base = base;
 	range->size = size;
+	hang(base, size);
 
 	mutex_lock(&ranges_lock);
 	ret = do_protect(range);
@@ -126,8 +143,11 @@ static int do_unprotect(phys_addr_t base, size_t size)
 	lockdep_assert_held(&ranges_lock);
 
 	unprotects++;
-	if (shall_fail(&fail_unprotect))
+	if (shall_fail(&fail_unprotect)) {
+		if (range)
+			range->failed = true;
 		return -EIO;
+	}
 	if (!range || range->base != base || range->size != size)
 		return -EINVAL;
 
@@ -195,16 +215,21 @@ static int do_scrub(phys_addr_t base, size_t size)
 	lockdep_assert_held(&ranges_lock);
 
 	scrubs++;
-	if (shall_fail(&fail_scrub))
-		return -EIO;
+	if (!is_protected(base, size))
+		return -EPERM;
+	if (!shall_fail(&fail_scrub))
+		return 0;
 
-	return is_protected(base, size) ? 0 : -EPERM;
+	find_overlapping(base, size)->failed = true;
+
+	return -EIO;
 }
 
 static int test_scrub(void *data, phys_addr_t base, size_t size)
 {
 	int ret;
 
+	hang(base, size);
 	mutex_lock(&ranges_lock);
 	ret = do_scrub(base, size);
 	mutex_unlock(&ranges_lock);
@@ -307,10 +332,30 @@ static void test_protector_add_files(void)
 	debugfs_create_u32("fail_protect", 0600, dir, &fail_protect);
 	debugfs_create_u32("fail_unprotect", 0600, dir, &fail_unprotect);
 	debugfs_create_u32("fail_scrub", 0600, dir, &fail_scrub);
+	debugfs_create_x64("hang_at", 0600, dir, &hang_at);
 	debugfs_create_file("ranges", 0400, dir, NULL, &ranges_fops);
 	debugfs_create_file("fill", 0200, dir, NULL, &fill_fops);
 	debugfs_create_file("check", 0200, dir, NULL, &check_fops);
 }
+
+/* After the devices: only what could not be scrubbed or unprotected may be left then */
+static void test_protector_shutdown(void *unused)
+{
+	struct test_range *range;
+
+	list_for_each_entry(range, &ranges, node)
+		if (!range->failed)
+			pr_err("%pa, 0x%zx bytes, is still protected\n", &range->base,
+			       range->size);
+}
+
+static const struct syscore_ops test_syscore_ops = {
+	.shutdown = test_protector_shutdown,
+};
+
+static struct syscore test_syscore = {
+	.ops = &test_syscore_ops,
+};
 
 static int __init test_protector_init(void)
 {
@@ -321,6 +366,7 @@ static int __init test_protector_init(void)
 		return ret;
 
 	test_protector_add_files();
+	register_syscore(&test_syscore);
 
 	return 0;
 }

@@ -116,6 +116,7 @@ static struct dma_heap_backing *mock_source_alloc(struct dma_heap_source *source
 	}
 
 	backing->base.size = size;
+	backing->base.zeroed = true;
 	backing->base.written_back = source->uncached;
 	backing->mock = mock;
 	backing->pages = PHYS_PFN(size);
@@ -315,7 +316,8 @@ static int mock_count_scrub_call(struct mock_source *mock)
 	int ret;
 
 	spin_lock(&mock->lock);
-	ret = ++mock->counts.scrubs == mock->scrub_fail_at ? -EIO : 0;
+	ret = ++mock->counts.scrubs == mock->scrub_fail_at ?
+	      mock->scrub_error ?: -EIO : 0;
 	spin_unlock(&mock->lock);
 
 	return ret;
@@ -465,6 +467,7 @@ const char *backing_use(struct mock_backing *backing, unsigned int pages,
 	if (!backing_holds(backing, 0))
 		return "is not zero";
 
+	backing->base.zeroed = false;
 	backing_fill(backing, value);
 
 	return NULL;

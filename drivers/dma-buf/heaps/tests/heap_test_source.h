@@ -97,7 +97,8 @@ struct mock_counts {
  * @lock: protects all members that follow
  * @ret: error that all calls of alloc return, or 0
  * @fail_at: number of the call of alloc, from 1, that fails with -ENOMEM
- * @scrub_fail_at: number of the call of scrub, from 1, that fails with -EIO
+ * @scrub_fail_at: number of the call of scrub, from 1, that fails
+ * @scrub_error: what it fails with, or 0 for -EIO
  * @live: backings that were not given back yet
  * @gone: backings that were given back
  * @counts: the counters
@@ -119,6 +120,7 @@ struct mock_source {
 	int ret;
 	unsigned int fail_at;
 	unsigned int scrub_fail_at;
+	int scrub_error;
 	struct list_head live;
 	struct list_head gone;
 	struct mock_counts counts;
