@@ -36,6 +36,12 @@
 #define MAX_LIST	32
 #define BURST		8
 #define MIX_LIVE	64
+#define BROWSER_LIVE	40
+#define BROWSER_SHIFT	12	/* of the number of pages of its largest buffers */
+#define IDLE_SIZE	8294400
+#define IDLE_COUNT	48
+#define LARGE_SIZE	33177600
+#define LARGE_COUNT	8
 #define WARM_UP		2
 #define REGION_LIVE	8000
 #define REGION_LOOKS	20
@@ -46,12 +52,15 @@ enum phase {
 	ALLOC, MMAP, TOUCH, MUNMAP, CLOSE, CYCLE,
 	/* Of devices */
 	ATTACH, MAP, SYNC, PARTIAL, UNMAP, DETACH,
+	/* Numbers, and no times */
+	CHUNKS, HIT_PERMILLE,
 	PHASES
 };
 
 static const char * const phase_names[PHASES] = {
 	"alloc", "mmap", "touch", "munmap", "close", "cycle",
-	"attach", "map", "sync", "partial", "unmap", "detach"
+	"attach", "map", "sync", "partial", "unmap", "detach",
+	"chunks", "hit_permille"
 };
 
 /* What is left of a region after so many steps, of which some got no buffer */
@@ -97,7 +106,7 @@ struct list {
 static struct {
 	const char *heap;
 	struct list sizes, threads, thread_sizes, dma_sizes, importers, fills;
-	unsigned int samples, pause_ms, settle_ms, ops, paced_ops, live;
+	unsigned int samples, pause_ms, settle_ms, ops, paced_ops, browser_ops, live;
 	unsigned long seed;
 	bool map, csv;
 	FILE *file;
@@ -113,6 +122,7 @@ static struct {
 	.settle_ms = 1100,
 	.ops = 3000,
 	.paced_ops = 600,
+	.browser_ops = 20000,
 	.live = 10000,
 	.seed = 1,
 	.map = true,
@@ -177,6 +187,17 @@ static int alloc(__u64 size)
 	if (fd < 0)
 		die("%s has no room for %llu bytes", opt.heap, size);
 	return fd;
+}
+
+/* Write to the buffer as every user does, or nothing of it has to be zeroed again */
+static void use(int fd)
+{
+	char *map = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	*map = 1;
+	munmap(map, page_size);
 }
 
 /* The room is written to, so that no page fault falls into a measurement */
@@ -289,13 +310,18 @@ static __u64 scrubbers_ns(void)
 	return ns;
 }
 
-static __u64 pool_bytes(const char *name)
+static __u64 pool_number(const char *name)
 {
 	char path[300];
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/stats",
 		 opt.heap);
-	return read_number(path, name) * page_size;
+	return read_number(path, name);
+}
+
+static __u64 pool_bytes(const char *name)
+{
+	return pool_number(name) * page_size;
 }
 
 static __u64 timeval_ns(struct timeval tv)
@@ -478,15 +504,15 @@ static bool put(const char *path, const char *text)
 }
 
 /* Whatever is in the pool beyond that goes; returns how much room it had */
-static __u64 set_pool_max(__u64 max_kib)
+static __u64 set_pool_max(__u64 max_bytes)
 {
 	char path[300], text[32];
 	__u64 before;
 
-	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/pool/max_kib",
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/pool/max_bytes",
 		 opt.heap);
 	before = read_number(path, NULL);
-	snprintf(text, sizeof(text), "%llu", max_kib);
+	snprintf(text, sizeof(text), "%llu", max_bytes);
 	if (!access(path, F_OK) && !put(path, text))
 		die("%s: %s", path, strerror(errno));
 	return before;
@@ -524,28 +550,36 @@ static void run_cold(void)
 	}
 }
 
-static void warm(const char *scenario)
+/* @times the usual number of cycles of each size */
+static void cycles(const char *scenario, unsigned int times, unsigned int ms)
 {
 	for (unsigned int i = 0; i < opt.sizes.n; i++) {
 		__u64 size = opt.sizes.value[i];
-		unsigned int n = samples_of(size);
+		unsigned int n = samples_of(size) * times;
 		struct series s;
 		struct usage u;
 
 		series_init(&s, n);
 		for (int k = 0; k < WARM_UP; k++) {
 			cycle(size, NULL);
-			pause_ms(opt.pause_ms);
+			if (ms)
+				pause_ms(ms);
 		}
 		usage_begin(&u);
 		while (n--) {
 			cycle(size, &s);
-			pause_ms(opt.pause_ms);
+			if (ms)
+				pause_ms(ms);
 		}
 		usage_end(&u);
 		report(scenario, size, 1, &s, &u);
 		series_free(&s);
 	}
+}
+
+static void warm(const char *scenario)
+{
+	cycles(scenario, 1, opt.pause_ms);
 }
 
 static void run_warm(void)
@@ -559,6 +593,16 @@ static void run_unpooled(void)
 
 	warm("unpooled");
 	set_pool_max(max);
+}
+
+/* Allocated and closed, again and again without a pause, and never looked at */
+static void run_untouched(void)
+{
+	bool map = opt.map;
+
+	opt.map = false;
+	cycles("untouched", 10, 0);
+	opt.map = map;
 }
 
 /* A process on every CPU that never sleeps */
@@ -610,6 +654,7 @@ static void burst(__u64 size, struct series *s)
 		fds[i] = alloc(size);
 		taken[i] = now() - t;
 		add(s, ALLOC, taken[i]);
+		use(fds[i]);
 	}
 	for (int i = 0; i < BURST; i++) {
 		t = now();
@@ -688,7 +733,7 @@ static void mix_begin(struct mix *m)
 {
 	seed(m->state);
 	for (int i = 0; i < MIX_LIVE; i++)
-		m->fds[i] = alloc(mix_draw(m));
+		use(m->fds[i] = alloc(mix_draw(m)));
 }
 
 static void mix_ops(struct mix *m, unsigned int ops, unsigned int ms,
@@ -707,6 +752,7 @@ static void mix_ops(struct mix *m, unsigned int ops, unsigned int ms,
 		add(s, CLOSE, t1 - t0);
 		add(s, ALLOC, t2 - t1);
 		add(s, CYCLE, t2 - t0);
+		use(*fd);
 		if (ms)
 			pause_ms(ms);
 	}
@@ -747,6 +793,262 @@ static void run_mix(void)
 static void run_mix_paced(void)
 {
 	mix("mix-paced", opt.paced_ops, opt.paced_ops, 2);
+}
+
+/* How many chunks a buffer has; 0 without the test importer */
+static __u64 count_chunks(int fd)
+{
+	char text[65536], *at = text;
+	int importer = open(IMPORTER, O_RDWR | O_CLOEXEC);
+	unsigned int n = 0;
+	ssize_t len;
+
+	if (importer < 0)
+		return 0;
+	snprintf(text, sizeof(text), "chunks %d 1", fd);
+	len = write(importer, text, strlen(text));
+	if (len < 0)
+		die("the test importer cannot map a buffer: %s", strerror(errno));
+	while ((len = read(importer, text, sizeof(text) - 1)) > 0) {
+		text[len] = '\0';
+		for (at = text; (at = strstr(at, "page ")); at++)
+			n++;
+	}
+	close(importer);
+	return n;
+}
+
+/* All sizes in proportion: as many of 4 to 8 KiB as of 8 to 16 MiB */
+static __u64 browser_draw(unsigned short *state)
+{
+	unsigned int pages = 1u << nrand48(state) % BROWSER_SHIFT;
+
+	return (pages + nrand48(state) % pages) * page_size;
+}
+
+/* Free blocks by order, as /proc/buddyinfo has them, from order 0 on */
+static void report_free_memory(const char *scenario)
+{
+	FILE *f = fopen("/proc/buddyinfo", "re");
+	struct series s;
+	char line[512];
+	__u64 free[32] = { };
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, "zone");
+		char *end;
+
+		/* The name of the zone is before the numbers */
+		at += at ? strcspn(at, " ") : 0;
+		at += at ? strspn(at, " ") : 0;
+		at += at ? strcspn(at, " ") : 0;
+		for (int order = 0; at && order < 32; order++, at = end) {
+			free[order] += strtoull(at, &end, 10);
+			if (end == at)
+				break;
+		}
+	}
+	if (f)
+		fclose(f);
+	for (int order = 0; order <= 10; order++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s-free", scenario);
+		series_init(&s, 1);
+		add(&s, CHUNKS, free[order]);
+		report(name, page_size << order, 1, &s, NULL);
+		series_free(&s);
+	}
+}
+
+/* A long time of buffers of any size, and what it leaves behind */
+static void run_browser(void)
+{
+	int fds[BROWSER_LIVE];
+	unsigned short state[3];
+	__u64 hits, misses;
+	struct series s;
+	struct usage u;
+
+	series_init(&s, opt.browser_ops);
+	seed(state);
+	for (int i = 0; i < BROWSER_LIVE; i++)
+		use(fds[i] = alloc(browser_draw(state)));
+	hits = pool_number("hits") + pool_number("dirty_hits");
+	misses = pool_number("misses");
+	usage_begin(&u);
+	for (unsigned int n = 0; n < opt.browser_ops; n++) {
+		int *fd = &fds[nrand48(state) % BROWSER_LIVE];
+		__u64 size = browser_draw(state);
+		__u64 t0, t1, t2;
+
+		t0 = now();
+		close(*fd);
+		t1 = now();
+		*fd = alloc(size);
+		t2 = now();
+		add(&s, CLOSE, t1 - t0);
+		add(&s, ALLOC, t2 - t1);
+		add(&s, CYCLE, t2 - t0);
+		use(*fd);
+	}
+	usage_end(&u);
+	hits = pool_number("hits") + pool_number("dirty_hits") - hits;
+	misses = pool_number("misses") - misses;
+	if (hits + misses)
+		add(&s, HIT_PERMILLE, hits * 1000 / (hits + misses));
+	for (int i = 0; i < BROWSER_LIVE; i++) {
+		__u64 chunks = count_chunks(fds[i]);
+
+		if (chunks)
+			add(&s, CHUNKS, chunks);
+	}
+	report("browser", 0, 1, &s, &u);
+	report_free_memory("browser");
+	for (int i = 0; i < BROWSER_LIVE; i++)
+		close(fds[i]);
+	series_free(&s);
+	pause_ms(opt.settle_ms);
+}
+
+/* The life of eight large buffers at once, so that none is another one's memory */
+static void measure_large(const char *scenario)
+{
+	int fds[LARGE_COUNT];
+	struct series s;
+
+	series_init(&s, LARGE_COUNT);
+	for (int i = 0; i < LARGE_COUNT; i++) {
+		__u64 t0 = now(), t1, t2, t3;
+		char *map;
+
+		fds[i] = alloc(LARGE_SIZE);
+		t1 = now();
+		map = mmap(NULL, LARGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   fds[i], 0);
+		t2 = now();
+		if (map == MAP_FAILED)
+			die("mmap: %s", strerror(errno));
+		for (__u64 at = 0; at < LARGE_SIZE; at += page_size)
+			map[at] = 1;
+		t3 = now();
+		munmap(map, LARGE_SIZE);
+		add(&s, ALLOC, t1 - t0);
+		add(&s, MMAP, t2 - t1);
+		add(&s, TOUCH, t3 - t2);
+		add(&s, CYCLE, t3 - t0);
+	}
+	for (int i = 0; i < LARGE_COUNT; i++) {
+		__u64 chunks = count_chunks(fds[i]);
+
+		if (chunks)
+			add(&s, CHUNKS, chunks);
+		close(fds[i]);
+	}
+	report(scenario, LARGE_SIZE, 1, &s, NULL);
+	series_free(&s);
+	/* All of it is zeroed until the next one */
+	pause_ms(opt.settle_ms);
+}
+
+/*
+ * Take all memory, and give back every other page: what is free then has no two pages
+ * side by side. Returns the memory that stays taken.
+ */
+static char *shatter(__u64 *len)
+{
+	char *map;
+
+	*len = (read_number("/proc/meminfo", "MemFree:") * KIB / 8 * 7) &
+	       ~(2 * page_size - 1);
+	map = mmap(NULL, *len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		die("no memory to fragment: %s", strerror(errno));
+	madvise(map, *len, MADV_NOHUGEPAGE);
+	for (__u64 at = 0; at < *len; at += page_size)
+		map[at] = 1;
+	for (__u64 at = 0; at < *len; at += 2 * page_size)
+		if (madvise(map + at, page_size, MADV_DONTNEED))
+			die("madvise: %s", strerror(errno));
+	return map;
+}
+
+/* Large buffers where large chunks are in the pool only, unused and of another size */
+static void run_shattered(void)
+{
+	int fds[IDLE_COUNT];
+	__u64 len;
+	char *map;
+
+	make_cold();
+	measure_large("large-first");
+	measure_large("large-again");
+	make_cold();
+	for (int i = 0; i < IDLE_COUNT; i++)
+		use(fds[i] = alloc(IDLE_SIZE));
+	for (int i = 0; i < IDLE_COUNT; i++)
+		close(fds[i]);
+	pause_ms(opt.settle_ms);
+	map = shatter(&len);
+	measure_large("shattered-first");
+	measure_large("shattered-again");
+	munmap(map, len);
+	make_cold();
+}
+
+/* Allocates large buffers faster than they can be zeroed */
+static void provoke(void)
+{
+	int fds[2] = { -1, -1 };
+
+	for (unsigned int i = 0; ; i++) {
+		close(fds[i % 2]);
+		use(fds[i % 2] = alloc(4 * MIB));
+	}
+}
+
+static void measure_innocent(const char *scenario)
+{
+	struct series s;
+
+	series_init(&s, opt.paced_ops);
+	for (unsigned int i = 0; i < opt.paced_ops + WARM_UP; i++) {
+		struct series *to = i < WARM_UP ? NULL : &s;
+		__u64 t0, t1;
+		int fd;
+
+		t0 = now();
+		fd = alloc(MIB);
+		t1 = now();
+		add(to, ALLOC, t1 - t0);
+		use(fd);
+		t0 = now();
+		close(fd);
+		add(to, CLOSE, now() - t0);
+		pause_ms(2);
+	}
+	report(scenario, MIB, 1, &s, NULL);
+	series_free(&s);
+}
+
+/* A client that rests between its buffers, alone and beside one that never does */
+static void run_rival(void)
+{
+	pid_t pid;
+
+	measure_innocent("alone");
+	pid = fork();
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		provoke();
+	}
+	measure_innocent("rival");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	pause_ms(opt.settle_ms);
 }
 
 struct worker {
@@ -917,7 +1219,7 @@ static void ask_importer(int fd, const struct dma_case *c, bool bytes,
 	/* main() is in the middle of a list of heaps */
 	for (line = strtok_r(text, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
-		for (int p = ATTACH; p < PHASES; p++) {
+		for (int p = ATTACH; p <= DETACH; p++) {
 			size_t n = strlen(phase_names[p]);
 
 			if (!strncmp(line, phase_names[p], n) && line[n] == ' ')
@@ -946,7 +1248,7 @@ static void share(const struct dma_case *c, bool bytes, struct series *s)
 		write_pages(fd, c->size);
 	ask_importer(fd, c, bytes, figure);
 	close(fd);
-	for (int p = ATTACH; p < PHASES; p++) {
+	for (int p = ATTACH; p <= DETACH; p++) {
 		if (bytes && s)
 			s->maintained[p] = figure[p];
 		else
@@ -1006,8 +1308,8 @@ static __u64 region_number(const char *name)
 {
 	char path[300];
 
-	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/carveout/%s",
-		 opt.heap, name);
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/%s", opt.heap,
+		 name);
 	return read_number(path, NULL);
 }
 
@@ -1113,7 +1415,7 @@ static void run_fragment(void)
 
 	if (!r)
 		die("no memory for a region");
-	r->size = region_number("size_kib") * KIB;
+	r->size = region_number("area/size_bytes");
 	if (r->size < 64 * MIB)
 		die("%s is no carveout of 64 MiB or more", opt.heap);
 	allow_descriptors(REGION_LIVE);
@@ -1133,10 +1435,14 @@ static const struct scenario {
 	{ "warm", run_warm, "the same size again after a pause" },
 	{ "unpooled", run_unpooled, "warm, but the pool keeps nothing (needs root)" },
 	{ "spin", run_spin, "warm, with a busy process on every CPU" },
+	{ "untouched", run_untouched, "allocated and closed, and never used" },
 	{ "burst", run_burst, "8 allocated, 8 closed, a pause" },
 	{ "mix-cold", run_mix_cold, "64 buffers of many sizes, from cold (needs root)" },
 	{ "mix", run_mix, "the same, steady" },
 	{ "mix-paced", run_mix_paced, "the same, 2 ms between steps" },
+	{ "browser", run_browser, "40 buffers of any size, for a long time" },
+	{ "shattered", run_shattered, "large buffers when memory is fragmented (needs root)" },
+	{ "rival", run_rival, "a client beside one that allocates without a rest" },
 	{ "threads", run_threads, "threads that allocate and close" },
 	{ "live", run_live, "4 KiB while 10000 buffers live" },
 	{ "dma", run_dma, "devices share it (needs root and the test importer)" },
@@ -1156,7 +1462,8 @@ static void usage(FILE *f)
 		"  -w, --settle=MS          before a cold sample (1100)\n"
 		"  -o, --ops=N              steps of the mix, of fragment (3000)\n"
 		"  -P, --paced-ops=N        steps of mix-paced (600)\n"
-		"  -r, --seed=N             of the mix, of fragment (1)\n"
+		"  -b, --browser-ops=N      steps of browser (20000)\n"
+		"  -r, --seed=N             of the mix, of browser, of fragment (1)\n"
 		"  -t, --threads=N,...      (1,2,4)\n"
 		"  -T, --thread-size=SIZE,...  (4k,1m)\n"
 		"  -l, --live=N             buffers of live (10000)\n"
@@ -1269,6 +1576,7 @@ int main(int argc, char **argv)
 		{ "settle", required_argument, NULL, 'w' },
 		{ "ops", required_argument, NULL, 'o' },
 		{ "paced-ops", required_argument, NULL, 'P' },
+		{ "browser-ops", required_argument, NULL, 'b' },
 		{ "seed", required_argument, NULL, 'r' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "thread-size", required_argument, NULL, 'T' },
@@ -1290,7 +1598,7 @@ int main(int argc, char **argv)
 	char *name;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:r:t:T:l:D:i:F:mcf:h",
+	while ((c = getopt_long(argc, argv, "H:S:s:n:p:w:o:P:b:r:t:T:l:D:i:F:mcf:h",
 				options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
@@ -1316,6 +1624,9 @@ int main(int argc, char **argv)
 			break;
 		case 'P':
 			opt.paced_ops = one("number of steps", optarg, 1, 1000000);
+			break;
+		case 'b':
+			opt.browser_ops = one("number of steps", optarg, 1, 1000000);
 			break;
 		case 'r':
 			opt.seed = one("seed", optarg, 0, 0xffffffff);

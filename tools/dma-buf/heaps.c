@@ -15,35 +15,48 @@ static const char * const attr_paths[ATTRS] = {
 	[CACHED] = "cached",
 	[CONTIGUOUS] = "contiguous",
 	[PROTECTED] = "protected",
+	[RESERVED] = "reserved",
 	[ALIGNMENT] = "alignment",
-	[MAX_ALLOC] = "max_alloc",
-	[MAX_BYTES] = "max_bytes",
+	[DMA_BITS] = "dma_bits",
+	[BUFFER_LIMIT] = "buffer_limit_bytes",
+	[HEAP_LIMIT] = "heap_limit_bytes",
 	[BYTES] = "bytes",
 	[BUFFERS] = "buffers",
 	[PEAK_BYTES] = "peak_bytes",
 	[PEAK_BUFFERS] = "peak_buffers",
+	[FALLBACKS] = "fallbacks",
 	[FAILURES] = "failures/too_large",
-	[FAILURES + 1] = "failures/ceiling",
-	[FAILURES + 2] = "failures/charge",
-	[FAILURES + 3] = "failures/memory",
+	[FAILURES + 1] = "failures/limit",
+	[FAILURES + 2] = "failures/memcg",
+	[FAILURES + 3] = "failures/nomem",
 	[FAILURES_END] = "failures/killed",
-	[POOL_CLEAN] = "pool/clean_bytes",
-	[POOL_DIRTY] = "pool/dirty_bytes",
+	[POOL_CLEAN] = "pool/zeroed_bytes",
+	[POOL_DIRTY] = "pool/unzeroed_bytes",
 	[POOL_HITS] = "pool/hits",
 	[POOL_DIRTY_HITS] = "pool/dirty_hits",
 	[POOL_MISSES] = "pool/misses",
 	[POOL_SCRUBBED] = "pool/scrubbed_bytes",
-	[POOL_MAX_KIB] = "pool/max_kib",
+	[POOL_MAX] = "pool/max_bytes",
 	[POOL_DECAY_MS] = "pool/decay_ms",
-	[CMA_SIZE_KIB] = "cma/size_kib",
-	[CARVEOUT_SIZE_KIB] = "carveout/size_kib",
-	[CARVEOUT_FREE_KIB] = "carveout/free_kib",
-	[CARVEOUT_FALLBACKS] = "carveout/fallbacks",
+	[AREA_SIZE] = "area/size_bytes",
+	[AREA_FREE] = "area/free_bytes",
+	[AREA_LARGEST_FREE] = "area/largest_free_bytes",
 };
+
+/* Another heap that this one names, or NULL */
+static char *heap_name(const struct heap *heap, const char *attr)
+{
+	char *path = text_of(SYS_HEAPS "/%s/%s", heap->name, attr);
+	char line[256], *name = NULL;
+
+	if (!read_line(path, line, sizeof(line)))
+		name = copy_of(line);
+	free(path);
+	return name;
+}
 
 static void heap_read(struct heap *heap)
 {
-	char line[256];
 	char *path;
 
 	for (int i = 0; i < ATTRS; i++) {
@@ -51,10 +64,8 @@ static void heap_read(struct heap *heap)
 		heap->attr[i] = read_number(path);
 		free(path);
 	}
-	path = text_of(SYS_HEAPS "/%s/fallback", heap->name);
-	heap->fallback = read_line(path, line, sizeof(line)) ? NULL :
-							       copy_of(line);
-	free(path);
+	heap->fallback = heap_name(heap, "fallback");
+	heap->alias_of = heap_name(heap, "alias_of");
 }
 
 static int by_name(const void *a, const void *b)
@@ -104,6 +115,7 @@ void heaps_free(struct heaps *h)
 	for (size_t i = 0; i < h->n; i++) {
 		free(h->heap[i].name);
 		free(h->heap[i].fallback);
+		free(h->heap[i].alias_of);
 	}
 	free(h->heap);
 }
@@ -140,22 +152,14 @@ __u64 heap_failures(const struct heap *heap)
 	return sum;
 }
 
-/* What the buffers of the heap have to share: a limit, a region, an area, or the RAM */
+/* The buffers of the heap share this: a limit, an area, or the RAM */
 __u64 heap_room(const struct heap *heap)
 {
-	if (heap->attr[MAX_BYTES] < UNLIMITED)
-		return heap->attr[MAX_BYTES];
-	if (heap->attr[CARVEOUT_SIZE_KIB] < UNLIMITED / KIB)
-		return heap->attr[CARVEOUT_SIZE_KIB] * KIB;
-	if (heap->attr[CMA_SIZE_KIB] < UNLIMITED / KIB)
-		return heap->attr[CMA_SIZE_KIB] * KIB;
+	if (heap->attr[HEAP_LIMIT] < UNLIMITED)
+		return heap->attr[HEAP_LIMIT];
+	if (heap->attr[AREA_SIZE] < UNLIMITED)
+		return heap->attr[AREA_SIZE];
 	return heap->attr[CONTIGUOUS] ? UNKNOWN : read_meminfo("MemTotal");
-}
-
-static bool has_carveout(const struct heap *heap)
-{
-	return heap->attr[CARVEOUT_SIZE_KIB] != UNKNOWN ||
-	       heap->attr[CARVEOUT_FREE_KIB] != UNKNOWN;
 }
 
 /* Into an open object; files in a directory become an object of their own */
@@ -166,14 +170,15 @@ void heap_json(struct json *j, const struct heap *heap)
 	json_string(j, "name", heap->name);
 	json_string(j, "fallback", heap->fallback && *heap->fallback ?
 				   heap->fallback : NULL);
+	json_string(j, "alias_of", heap->alias_of && *heap->alias_of ?
+				   heap->alias_of : NULL);
 	for (int i = 0; i < ATTRS; i++) {
 		const char *path = attr_paths[i];
 		const char *slash = strchr(path, '/');
 		size_t len = slash ? slash - path : 0;
 
-		if (i == CMA_SIZE_KIB && heap->attr[i] == UNKNOWN)
-			continue;
-		if (i == CARVEOUT_SIZE_KIB && !has_carveout(heap))
+		/* Not all heaps take from an area */
+		if (i == AREA_SIZE && heap->attr[i] == UNKNOWN)
 			break;
 		if (open && (open != len || strncmp(path, attr_paths[i - 1], len))) {
 			json_close(j, '}');
@@ -186,7 +191,7 @@ void heap_json(struct json *j, const struct heap *heap)
 			json_open(j, name, '{');
 			open = len;
 		}
-		if (i <= PROTECTED)
+		if (i <= RESERVED)
 			json_bool(j, path, heap->attr[i]);
 		else
 			json_number(j, slash ? slash + 1 : path, heap->attr[i]);

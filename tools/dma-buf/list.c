@@ -26,9 +26,9 @@ static void add_row(struct table *t, const struct heap *heap)
 	table_text(t, yes_no(attr[CONTIGUOUS]));
 	table_text(t, yes_no(attr[PROTECTED]));
 	table_size(t, attr[ALIGNMENT]);
-	table_size(t, attr[MAX_ALLOC]);
+	table_size(t, attr[BUFFER_LIMIT]);
 	table_text(t, heap->fallback);
-	table_size(t, attr[MAX_BYTES]);
+	table_size(t, attr[HEAP_LIMIT]);
 	table_size(t, attr[BYTES]);
 	table_number(t, attr[BUFFERS]);
 	table_size(t, attr[PEAK_BYTES]);

@@ -105,12 +105,15 @@ static void set_widths(struct page *p, const struct heaps *h)
 	p->pool_bar = spare - p->bar;
 }
 
+/* The account of two names of a heap is one */
 static __u64 sum_of(const struct heaps *h, enum attr attr)
 {
 	__u64 sum = UNKNOWN;
 
 	for (size_t i = 0; i < h->n; i++) {
-		if (h->heap[i].attr[attr] >= UNLIMITED)
+		const char *alias_of = h->heap[i].alias_of;
+
+		if (h->heap[i].attr[attr] >= UNLIMITED || (alias_of && *alias_of))
 			continue;
 		sum = h->heap[i].attr[attr] + (sum == UNKNOWN ? 0 : sum);
 	}
@@ -124,7 +127,7 @@ static void print_title(struct page *p, const struct sample *s)
 	struct tm tm;
 	char *text;
 
-	if (pool_bytes < UNLIMITED / KIB)
+	if (pool_bytes < UNLIMITED)
 		pool_bytes *= KIB;
 	localtime_r(&s->time, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
@@ -193,7 +196,7 @@ static __u64 known(__u64 value)
 static void print_heap(struct page *p, const struct heap *heap, double hits)
 {
 	__u64 used = heap->attr[BYTES], room = heap_room(heap);
-	__u64 cap = known(heap->attr[POOL_MAX_KIB]) * KIB;
+	__u64 cap = known(heap->attr[POOL_MAX]);
 	struct bar use = { known(used), color_of(used, room) };
 	struct bar pool[] = {
 		{ known(heap->attr[POOL_CLEAN]), GREEN },

@@ -79,21 +79,22 @@ make_files()
 	mkdir -p "$root/proc" "$root/sys/class/dma_heap" "$root/sys/kernel/dma_heap"
 	echo "MemTotal:        4194304 kB" >"$root/proc/meminfo"
 	echo 96512 >"$root/sys/kernel/dma_heap/total_pools_kb"
-	heap system cached=1 contiguous=0 protected=0 alignment=4096 max_alloc=2147483648 \
-		max_bytes=max fallback= bytes=3221225472 buffers=120 peak_bytes=3221225473 \
-		peak_buffers=150 failures/too_large=1 failures/ceiling=2 failures/charge=3 \
-		failures/memory=4 failures/killed=5 pool/clean_bytes=67108864 \
-		pool/dirty_bytes=16777216 pool/hits=900 pool/dirty_hits=50 pool/misses=50 \
-		pool/scrubbed_bytes=123456789 pool/max_kib=131072 pool/decay_ms=1000
+	heap system cached=1 contiguous=0 protected=0 alignment=4096 buffer_limit_bytes=2147483648 \
+		heap_limit_bytes=max fallback= bytes=3221225472 buffers=120 peak_bytes=3221225473 \
+		peak_buffers=150 fallbacks=0 failures/too_large=1 failures/limit=2 \
+		failures/memcg=3 failures/nomem=4 failures/killed=5 pool/zeroed_bytes=67108864 \
+		pool/unzeroed_bytes=16777216 pool/hits=900 pool/dirty_hits=50 pool/misses=50 \
+		pool/scrubbed_bytes=123456789 pool/max_bytes=134217728 pool/decay_ms=1000
 	heap default_cma_region cached=1 contiguous=1 protected=0 alignment=4096 \
-		max_alloc=67108864 max_bytes=max fallback= bytes=1048576 buffers=1 \
-		peak_bytes=1048576 peak_buffers=1 failures/too_large=0 failures/ceiling=0 \
-		failures/charge=0 failures/memory=0 failures/killed=0 pool/clean_bytes=0 \
-		pool/dirty_bytes=0 pool/hits=0 pool/dirty_hits=0 pool/misses=1
-	heap secure cached=0 contiguous=1 protected=1 alignment=65536 max_alloc=33554432 \
-		max_bytes=33554432 fallback=system bytes=0 buffers=0 peak_bytes=0 \
-		peak_buffers=0 failures/too_large=0 carveout/size_kib=32768 \
-		carveout/free_kib=32768 carveout/fallbacks=7
+		buffer_limit_bytes=67108864 heap_limit_bytes=max fallback= bytes=1048576 buffers=1 \
+		peak_bytes=1048576 peak_buffers=1 failures/too_large=0 failures/limit=0 \
+		failures/memcg=0 failures/nomem=0 failures/killed=0 pool/zeroed_bytes=0 \
+		pool/unzeroed_bytes=0 pool/hits=0 pool/dirty_hits=0 pool/misses=1
+	heap secure cached=0 contiguous=1 protected=1 alignment=65536 buffer_limit_bytes=33554432 \
+		heap_limit_bytes=33554432 fallback=system bytes=0 buffers=0 peak_bytes=0 \
+		peak_buffers=0 failures/too_large=0 area/size_bytes=33554432 \
+		area/free_bytes=16777216 area/largest_free_bytes=8388608 fallbacks=7 \
+		dma_bits=36 alias_of=vault reserved=1
 	buffer system 3145728000 3600123 1234 2 m d 77 camera preview /cam
 	buffer system 8388608 120000 1234 0 - - 78 camera - /cam
 	buffer 's\171stem' 67108864 61000 999 0 - ds 79 'a\040b\134c' 'name\040of\011it' '/a\040b'

@@ -33,12 +33,18 @@ list_writes_json()
 	query '[h["name"] for h in d["heaps"]] == ["default_cma_region", "secure", "system"]'
 	query 'd["heaps"][2]["cached"] is True and d["heaps"][2]["protected"] is False'
 	query 'd["heaps"][2]["fallback"] is None and d["heaps"][1]["fallback"] == "system"'
-	query 'd["heaps"][2]["max_bytes"] == "max" and d["heaps"][2]["max_alloc"] == 2147483648'
+	query 'd["heaps"][2]["heap_limit_bytes"] == "max"'
+	query 'd["heaps"][2]["buffer_limit_bytes"] == 2147483648'
 	query 'd["heaps"][2]["failures"] ==
-		{"too_large": 1, "ceiling": 2, "charge": 3, "memory": 4, "killed": 5}'
-	query 'd["heaps"][2]["pool"]["hits"] == 900 and d["heaps"][2]["pool"]["max_kib"] == 131072'
-	query 'd["heaps"][1]["carveout"] == {"size_kib": 32768, "free_kib": 32768, "fallbacks": 7}'
-	query '"carveout" not in d["heaps"][2] and "cma" not in d["heaps"][2]'
+		{"too_large": 1, "limit": 2, "memcg": 3, "nomem": 4, "killed": 5}'
+	query 'd["heaps"][2]["pool"]["hits"] == 900'
+	query 'd["heaps"][2]["pool"]["max_bytes"] == 134217728'
+	query 'd["heaps"][1]["area"] == {"size_bytes": 33554432, "free_bytes": 16777216,
+		"largest_free_bytes": 8388608}'
+	query 'd["heaps"][1]["dma_bits"] == 36 and d["heaps"][1]["alias_of"] == "vault"'
+	query 'd["heaps"][2]["alias_of"] is None and d["heaps"][1]["reserved"] is True'
+	query 'd["heaps"][1]["fallbacks"] == 7 and d["heaps"][2]["fallbacks"] == 0'
+	query '"area" not in d["heaps"][2]'
 	query 'd["heaps"][1]["pool"]["hits"] is None'
 }
 
@@ -109,10 +115,10 @@ list_survives_garbage()
 	: >"$base/peak_bytes"
 	echo 99999999999999999999999 >"$base/peak_buffers"
 	printf '12' >"$base/alignment"
-	head -c 100000 /dev/zero >"$base/max_alloc"
+	head -c 100000 /dev/zero >"$base/buffer_limit_bytes"
 	rm "$base/cached"
 	mkdir "$base/cached"
-	echo '0x10' >"$base/pool/clean_bytes"
+	echo '0x10' >"$base/pool/zeroed_bytes"
 	dmaheap list
 	is 0; quiet
 	row "system|-|no|no|12 - - max - - - - - 16.0M 15"

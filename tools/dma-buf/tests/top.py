@@ -176,7 +176,7 @@ def blocks():
 def fine_end():
     """Of 128 MiB in the pool of system 65 are clean and none is dirty."""
     base = f'{root}/sys/class/dma_heap/system/pool/'
-    for name, value in (('clean_bytes', 65 << 20), ('dirty_bytes', 0)):
+    for name, value in (('zeroed_bytes', 65 << 20), ('unzeroed_bytes', 0)):
         with open(base + name, 'w', encoding='ascii') as file:
             file.write(f'{value}\n')
     t = begin(rows=24, columns=120)

@@ -139,26 +139,26 @@ top_shows_the_size_of_areas()
 	local base=$root/sys/class/dma_heap bytes
 
 	for bytes in 4096 max 67108864; do
-		echo $bytes >"$base/default_cma_region/max_alloc"
+		echo $bytes >"$base/default_cma_region/buffer_limit_bytes"
 		size_of 'default_cma_r\S+' -
 	done
-	mkdir "$base/default_cma_region/cma"
-	echo 16384 >"$base/default_cma_region/cma/size_kib"
+	mkdir "$base/default_cma_region/area"
+	echo 16777216 >"$base/default_cma_region/area/size_bytes"
 	for bytes in 4096 max; do
-		echo $bytes >"$base/default_cma_region/max_alloc"
+		echo $bytes >"$base/default_cma_region/buffer_limit_bytes"
 		size_of 'default_cma_r\S+' 16.0M
 	done
-	echo 2097152 >"$base/default_cma_region/max_bytes"
+	echo 2097152 >"$base/default_cma_region/heap_limit_bytes"
 	size_of 'default_cma_r\S+' 2.0M
 	# In pieces, which are not contiguous
-	heap camera-chunks contiguous=0 max_alloc=max max_bytes=max bytes=4096 buffers=1 \
-		cma/size_kib=8192
+	heap camera-chunks contiguous=0 buffer_limit_bytes=max heap_limit_bytes=max \
+		bytes=4096 buffers=1 area/size_bytes=8388608
 	size_of camera-chunks 8.0M
 	dmaheap list --json camera-chunks
 	is 0; json
-	query 'd["heaps"][0]["cma"] == {"size_kib": 8192}'
-	echo 18446744073709551000 >"$base/default_cma_region/cma/size_kib"
-	echo max >"$base/default_cma_region/max_bytes"
+	query 'd["heaps"][0]["area"]["size_bytes"] == 8388608'
+	echo max >"$base/default_cma_region/area/size_bytes"
+	echo max >"$base/default_cma_region/heap_limit_bytes"
 	size_of 'default_cma_r\S+' -
 	size_of system 4.0G
 }
