@@ -40,6 +40,7 @@ help:
 	@echo '  check-cma   selftests of heaps on CMA areas and on carveouts of a device tree'
 	@echo '  check-boards  one kernel with heaps as modules, boards that need them and do not'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
+	@echo '  check-reclaim  selftests of the pool beside a disk that is read, and swap'
 	@echo '  check-swiotlb  selftests of caches where the kernel gives every device copies'
 	@echo '  check-smmu, check-passthrough, check-restricted  a device that moves bytes: behind an'
 	@echo '              IOMMU, one that is passed through, and with copies in a region of its own'
@@ -96,7 +97,7 @@ check:
 check-all:
 	$(call parts,$(PARTS) $(MORE))
 
-CHECKS := check-y check-m check-n check-cma check-pool check-swiotlb check-smmu \
+CHECKS := check-y check-m check-n check-cma check-pool check-reclaim check-swiotlb check-smmu \
 	check-passthrough check-restricted check-arm check-riscv \
 	check-demo check-kcsan check-versal
 $(CHECKS): check-%:

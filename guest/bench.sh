@@ -55,7 +55,7 @@ sum()
 life="alloc mmap touch munmap close cycle"
 shared="attach map sync partial unmap detach"
 echo "TAP version 13"
-echo "1..7"
+echo "1..10"
 measure -S warm -s 4k,1m && rows warm 4096 1 3 $life && rows warm 1048576 1 3 $life
 result $? warm_times_each_phase_of_a_buffer
 [ "$(sum cycle 13 14)" -ge 1048576 ]
@@ -66,6 +66,19 @@ measure -S burst -s 64k && rows burst 65536 1 8 alloc close cycle
 result $? burst_allocates_eight_at_once
 measure -S mix -o 20 && rows mix 0 1 20 alloc close cycle
 result $? mix_times_every_step
+# The scrubber first zeroes the buffers of the scenarios before
+while [ "$(cat /sys/class/dma_heap/system/pool/unzeroed_bytes)" != 0 ]; do
+	sleep 1
+done
+measure -S untouched -s 4k,1m && rows untouched 4096 1 30 alloc close cycle &&
+	rows untouched 1048576 1 30 alloc close cycle && [ "$(sum cycle 13 14)" = 0 ]
+result $? untouched_zeroes_nothing
+measure -S browser -b 50 && [ "$(sum chunks 6 6)" -ge 40 ] &&
+	[ "$(sum hit_permille 7 7)" -le 1000 ] && [ "$(sum cycle 6 6)" = 50 ]
+result $? browser_counts_chunks_and_hits
+measure -S rival -P 5 && rows alone 1048576 1 5 alloc close &&
+	rows rival 1048576 1 5 alloc close
+result $? rival_measures_with_and_without_it
 measure -S dma -D 64k -i 1,2 && rows dma-written 65536 2 3 $shared &&
 	[ "$(sum sync 15 15)" -gt 0 ]
 result $? dma_counts_the_bytes_of_maintenance

@@ -63,9 +63,22 @@ static bool balanced = true;
 static int kmsg_fd;
 static int failures;
 
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
+
+	if (!ok)
+		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+	close(fd);
+	return ok;
+}
+
+/* guest.sh looks for what the kernel says from here on */
 static void stop(void)
 {
 	sync();
+	put("/dev/kmsg", "init: stops\n");
 	reboot(RB_AUTOBOOT);
 	_exit(1);
 }
@@ -102,17 +115,6 @@ static void result(int number, bool ok, const char *what)
 {
 	dprintf(log_fd, "%s %d %s\n", ok ? "ok" : "not ok", number, what);
 	failures += !ok;
-}
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
-
-	if (!ok)
-		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
-	close(fd);
-	return ok;
 }
 
 static void mount_one(const char *type, const char *dir, bool needed)
@@ -358,7 +360,8 @@ static bool none_in_use(const char *step)
 	bool none = true;
 	glob_t found;
 
-	if (glob("/sys/class/dma_heap/*/b[uy]*", 0, NULL, &found))
+	if (glob("/sys/class/dma_heap/*/{bytes,buffers}", GLOB_BRACE, NULL,
+		 &found))
 		return true;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		long value = number(found.gl_pathv[i]);

@@ -46,7 +46,15 @@ warm   the same size again, 20 ms between buffers
 spin   warm, with a busy process on every CPU
 burst  8 buffers at once, then 20 ms or, if that is more, 80 us for each MiB of
        them, the time in which one CPU can zero them
+untouched  the same size again and again without a pause, and nobody writes to it
 mix    64 live buffers of 4 KiB to 32 MiB, each step closes one and allocates one
+browser  the same with 40 buffers of 4 KiB to 16 MiB, all sizes in proportion; chunks:
+       how many the live ones have in the end, free: blocks of that size in the end
+rival  1 MiB, 2 ms between buffers, alone and beside a process that allocates 4 MiB
+       without a rest
+large  eight buffers of 4K RGBA: allocate, map, write to every page, when all memory
+       is free, and once more; shattered: when half of it is free, every other page,
+       and 379 MiB are in buffers of 1080p RGBA that nobody uses
 cpu    CPU time of the caller, + of the scrubber threads; on one CPU and without
        pauses the wall time is all CPU time, that of RCU and interrupts included
 zeroed bytes zeroed by the scrubber, + by the caller
@@ -78,7 +86,8 @@ class Results:
                 self.add(row)
         lacking = [key for key, kernels in self.runs.items()
                    if len(kernels["stock"]) != len(kernels["ours"])
-                   and not (key[1].startswith("carveout-") and kernels["ours"])]
+                   and not (key[1].startswith("carveout-") and kernels["ours"])
+                   and key[4] != "hit_permille"]
         if lacking or not self.runs:
             sys.exit(f"bench-table.py: not measured for both kernels: {lacking}")
 
@@ -226,7 +235,7 @@ def mix(results, machine):
     head = ["mix", "phase", "p50", "ours", "p99", "ours", "max", "ours",
             "wall ms", "ours", "cpu ms", "ours", "MiB zeroed"]
     rows = []
-    for scenario in ("mix-cold", "mix", "mix-paced"):
+    for scenario in ("mix-cold", "mix", "mix-paced", "browser"):
         for size, threads in results.of(machine, scenario):
             for phase in ("alloc", "close", "cycle"):
                 key = (machine, scenario, size, threads, phase)
@@ -248,6 +257,63 @@ def mix(results, machine):
                 rows.append(row)
     if rows:
         table("mix: us, stock and ours", head, rows)
+
+
+def chunks(results, machine):
+    """Into how many chunks memory falls, and what is left for others"""
+    rows = []
+    for scenario in ("browser", "large-first", "large-again", "shattered-first",
+                     "shattered-again"):
+        for size, threads in results.of(machine, scenario):
+            key = (machine, scenario, size, threads, "chunks")
+            row = [scenario]
+            for name in ("p50_ns", "p99_ns", "max_ns"):
+                row += [str(results.get(key, k, name)) for k in ("stock", "ours")]
+            rows.append(row)
+    if rows:
+        table("chunks of a buffer, stock and ours",
+              ["buffers", "p50", "ours", "p99", "ours", "max", "ours"], rows)
+    rows = []
+    for size, threads in results.of(machine, "browser-free"):
+        key = (machine, "browser-free", size, threads, "chunks")
+        rows.append([name_of(size)] + [str(results.get(key, k, "p50_ns"))
+                                       for k in ("stock", "ours")])
+    if rows:
+        hits = results.get((machine, "browser", 0, 1, "hit_permille"), "ours", "p50_ns")
+        table(f"browser: free blocks in the end; {hits / 10:.1f} % of the allocations "
+              "were hits", ["block", "stock", "ours"], rows)
+
+
+def large(results, machine):
+    rows = []
+    for scenario in ("large-first", "large-again", "shattered-first",
+                     "shattered-again"):
+        for size, threads in results.of(machine, scenario):
+            row = [scenario]
+            for phase in ("alloc", "mmap", "touch", "cycle"):
+                key = (machine, scenario, size, threads, phase)
+                row += [us(results.get(key, k, "p50_ns")) for k in ("stock", "ours")]
+            rows.append(row)
+    if rows:
+        table("4K RGBA, eight at once: p50 in us, stock and ours, of a buffer",
+              ["memory", "alloc", "ours", "mmap", "ours", "touch", "ours", "sum", "ours"],
+              rows)
+
+
+def rival(results, machine):
+    rows = []
+    for scenario in ("alone", "rival"):
+        for size, threads in results.of(machine, scenario):
+            row = [scenario]
+            for phase in ("alloc", "close"):
+                key = (machine, scenario, size, threads, phase)
+                for name in ("p50_ns", "p99_ns"):
+                    row += [us(results.get(key, k, name)) for k in ("stock", "ours")]
+            rows.append(row)
+    if rows:
+        table("1 MiB, a client that rests: us, stock and ours",
+              ["client", "alloc p50", "ours", "p99", "ours", "close p50", "ours",
+               "p99", "ours"], rows)
 
 
 def threads_table(results, machine):
@@ -396,8 +462,9 @@ def main():
     print(NOTES, end="")
     for machine in results.machines():
         print(f"\n\n== {machine}: {MACHINES[machine]}")
-        for scenario in ("warm", "spin", "burst", "cold", "reserved-warm",
-                         "reserved-cold"):
+        for scenario in ("warm", "untouched", "spin", "burst", "cold",
+                         "reserved-warm", "reserved-cold", "reserved-untouched",
+                         "carveout-untouched"):
             mapped = (machine, scenario) in {
                 key[:2] for key in results.runs if key[4] == "mmap"}
             by_size(results, machine, scenario, ("alloc", "close", "cycle"))
@@ -407,6 +474,9 @@ def main():
         fragments(results, machine)
         budgets(results, machine)
         mix(results, machine)
+        chunks(results, machine)
+        large(results, machine)
+        rival(results, machine)
         dma(results, machine)
         threads_table(results, machine)
         live(results, machine)

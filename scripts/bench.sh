@@ -40,9 +40,11 @@ contiguous_steps()
 	fi
 	measure_heap reserved warm -s $cma -n 11
 	measure_heap reserved cold -s $cma -n 25
+	measure_heap reserved untouched -s $cma -n 2
 	[ "$1" = ours ] || return 0
 	measure_heap carveout warm -s $carveout -n 11
 	measure_heap carveout unpooled -s $carveout -n 11
+	measure_heap carveout untouched -s $carveout -n 2
 	[ -n "$fragmented" ] || measure_heap carveout fragment -o $steps
 }
 
@@ -56,7 +58,9 @@ icount_steps()
 		measure cold -s 4k,1m,8m -n 25
 		measure burst -s 1m,8m -n 10
 		measure spin -s 4k,8m -n 5
+		measure untouched -s 4k,32m -n 2
 		measure mix -o 600
+		measure browser -b 2000
 		measure dma -D 64k,64m -i 1,8 -n 3
 		contiguous_steps "$1"
 		return
@@ -65,6 +69,10 @@ icount_steps()
 	measure cold
 	measure burst
 	measure spin -s $few -n 11
+	measure untouched -n 5
+	measure browser
+	measure rival
+	measure shattered
 	measure mix-cold
 	measure mix
 	measure mix-paced

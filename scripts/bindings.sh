@@ -68,7 +68,8 @@ bad_carveouts()
 	$reg reusable; | reusable: False schema does not allow
 	$reg no-map; | 'anyOf' conditional failed
 	$reg no-map; heap-fallback = "system"; | 'anyOf' conditional failed
-	$reg heap-protected; heap-fallback = "system"; | heap-fallback: False schema does not allow
+	$reg no-map; heap-protected; heap-fallback = "system"; | heap-fallback: False schema does not allow
+	$reg heap-protected; | 'no-map' is a required property
 	$reg heap-uncached = <1>; | heap-uncached: .* is not of type 'boolean'
 	$reg heap-protected = "yes"; | heap-protected: .* is not of type 'boolean'
 	$reg heap-name; | heap-name: .* is not of type

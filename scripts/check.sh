@@ -38,14 +38,17 @@ run_part()
 	esac
 }
 
-# A part that leaves no results of its own is one result
+# A part that leaves no results of its own is one result, with what it said
 record()
 {
 	local ktap=$RESULTS/$1.ktap
 
 	if [ ! -s "$ktap" ]; then
-		printf 'TAP version 13\n1..1\n%s 1 %s\n' \
-			"$([ "$2" = 0 ] && echo ok || echo not ok)" "$1" >"$ktap"
+		{
+			printf 'TAP version 13\n1..1\n'
+			[ ! -e "$LOG/$1.out" ] || tail -n 5 "$LOG/$1.out" | sed 's/^/# /'
+			echo "$([ "$2" = 0 ] && echo ok || echo not ok) 1 $1"
+		} >"$ktap"
 	elif [ "$2" != 0 ]; then
 		echo "## status $1 $2" >>"$ktap"
 	fi

@@ -159,6 +159,13 @@ if [ "$variant" = kcsan ]; then
 fi
 [ "$V" = 0 ] || cat "$dir/guest.log"
 
+# The kernel can complain as it goes down, when init sees it no more
+sed -n '/init: stops/,$p' "$dir/console.log" >"$dir/end.log" 2>/dev/null || :
+if [ "$verdict" = 0 ] && [ -n "$(splats "$dir/end.log")" ]; then
+	echo "## status shutdown 1" >>"$ktap"
+	verdict=1
+fi
+
 first_splat() { splats "$dir/console.log" | sed -n '1s/:.*//p'; }
 
 complain()

@@ -71,6 +71,8 @@ report()
 	finds "a failed test" "not ok 2 heap.cached" 's/^ok 2 heap/not &/'
 	finds "what a failed test said" "    prog.c:7:cached:Expected 1" \
 		's/^ok 2 heap/# prog.c:7:cached:Expected 1 == 2\nnot &/'
+	finds "what a failed script said" "    kbuild.sh: not what" \
+		's/^ok 2 heap/# kbuild.sh: not what was wanted\nnot &/'
 	finds "a test that is missing" "missing: heap.opens cached" '/cached/d; s/1\.\.3/1..2/; s/^ok 3/ok 2/'
 	finds "a test nobody knows" "not in the inventory: heap.closes" 's/1\.\.3/1..4/; /^ok 3/a ok 4 heap.system.closes'
 	finds "a suite that is missing" "prog: the whole suite is missing" '/prog/,/exit prog/d'

@@ -43,7 +43,7 @@ modules()
 	[ -d "$root" ] || return 0
 	tree_of "$root" /lib
 	find "$root" -path '*/dma-buf/heaps/*.ko' ! -path '*/tests/*_kunit.ko' -printf '%f\n' |
-		sed 's/\.ko$//' | grep -vx -e cma_heap -e carveout_heap -e dma_heap_test_protector |
+		sed 's/\.ko$//' | grep -vx -e cma_heap -e carveout_heap -e sram_heap -e dma_heap_test_protector |
 		sort >"$output.modules"
 	echo "file /modules.list $output.modules 644 0 0"
 }

@@ -24,8 +24,9 @@ DIRECTIVE = re.compile(r'(?:^|\s)# ?(SKIP|XFAIL|XPASS|TODO|TIMEOUT)\b ?(.*)$', r
 COMMENT = re.compile(r'(?:^|\s)# .*$')
 GUEST = re.compile(r'## (expect|step|exit|status|seconds) (\S+) ?(-?\d+)? ?([\d.]+)?')
 PREFIX = re.compile(r'# |    ')
-# A test names a line of its source, or KUnit an expectation, before a result
-DETAIL = re.compile(r'[# ]*(\S+\.[ch]:\d+:.*|.*EXPECTATION FAILED at .*|.*ASSERTION FAILED at .*)$')
+# A test names a line of its source, KUnit an expectation, a script itself, before a result
+DETAIL = re.compile(r'[# ]*(\S+\.[ch]:\d+:.*|.*(?:EXPECTATION|ASSERTION) FAILED at .*'
+                    r'|\S+\.(?:sh|py): .*)$')
 # Init prints the processes and their stacks when the time of a step is up
 BEGUN = re.compile(r'(?:# )?#  RUN +(\S+) \.\.\.$')
 STOPPED = re.compile(r'# (stopped after \d+ s)$')

@@ -7,7 +7,7 @@
 kernel_of()
 {
 	case $1 in
-	y | cma | pool | swiotlb | smmu | passthrough | restricted | million) echo y ;;
+	y | cma | pool | reclaim | swiotlb | smmu | passthrough | restricted | million) echo y ;;
 	m | kunit-arm64 | board-*) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
@@ -16,16 +16,23 @@ kernel_of()
 	esac
 }
 
-# Memory where carveouts will be holds what the last kernel left there
+# dirty_regions [ADDRESS...]: memory where carveouts will be, and there, holds what the last kernel left there
 dirty_regions()
 {
 	local at
 
 	head -c 1M /dev/zero | tr '\0' '\245' >"$OUT/dirt.$$"
 	mv "$OUT/dirt.$$" "$OUT/dirt"
-	for at in 0xb0000000 0xb4000000 0xb6000000 0xb8000000 0xba400000 0xbe400000; do
+	for at in 0xb0000000 0xb4000000 0xb6000000 0xb8000000 0xba400000 0xbe400000 "$@"; do
 		args+=(-device "loader,file=$OUT/dirt,addr=$at,force-raw=on")
 	done
+}
+
+# Memory ends within what has struct pages, see bad.dtso; sram.dtso has the rest
+memory_that_ends()
+{
+	MEM=2110M
+	APPEND="mem=2046M"
 }
 
 # nodes SIZE SIZE: two NUMA nodes with a CPU each
@@ -59,11 +66,17 @@ machine()
 		movers
 		;;
 	m) overlays=(probe) ;;
+	# With a disk to hibernate to
 	cma)
-		overlays=(probe cma carveout bad)
-		dirty_regions
+		memory_that_ends
+		truncate -s 2G "$OUT/swap"
+		APPEND+=" no_console_suspend arm64.nolva"
+		args+=(-drive "file=$OUT/swap,if=none,id=swap,format=raw,cache=unsafe"
+			-device "virtio-blk-pci,drive=swap")
+		overlays=(probe cma carveout bad sram)
+		dirty_regions 0xc0e00000
 		movers
-		APPEND="cma_heap.chunk_kib=64"
+		APPEND+=" cma_heap.chunk_kib=64"
 		;;
 	# The second node ends above 4 GiB and both begin below; memory to unplug
 	pool)
@@ -72,6 +85,12 @@ machine()
 		args+=(-object "memory-backend-ram,id=hotplug,size=1G"
 			-device "virtio-mem-pci,memdev=hotplug,requested-size=512M")
 		APPEND="memhp_default_state=online_kernel cma=64M"
+		;;
+	# A disk of which not all fits into memory
+	reclaim)
+		truncate -s 4G "$OUT/disk"
+		args+=(-drive "file=$OUT/disk,if=none,id=disk,format=raw,readonly=on"
+			-device "virtio-blk-pci,drive=disk")
 		;;
 	# No device sees memory, all get copies, of which there can be 128 MiB; and no
 	# cgroup is charged
@@ -110,10 +129,11 @@ machine()
 		;;
 	# Part debug has run the KUnit suites of that kernel
 	debug-cma | debug-cma-all)
-		overlays=(probe cma carveout bad)
-		dirty_regions
+		memory_that_ends
+		overlays=(probe cma carveout bad sram)
+		dirty_regions 0xc0e00000
 		movers
-		APPEND="cma_heap.chunk_kib=64 kunit.enable=0"
+		APPEND+=" cma_heap.chunk_kib=64 kunit.enable=0"
 		;;
 	debug-swiotlb)
 		APPEND="swiotlb=65536,force dma_heap.mem_accounting=0 kunit.enable=0"
@@ -139,8 +159,9 @@ machine()
 	# and one that loads nothing by itself
 	board-spared) MODULES=coldplug ;;
 	board-autoload)
-		MODULES=coldplug overlays=(cma carveout bad)
-		dirty_regions
+		memory_that_ends
+		MODULES=coldplug overlays=(cma carveout bad sram)
+		dirty_regions 0xc0e00000
 		movers
 		;;
 	board-unloaded)
@@ -157,7 +178,7 @@ machine()
 	x86)
 		movers
 		args+=(-device intel-iommu)
-		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks,mover,segments,translated"
+		APPEND="intel_iommu=on iommu.passthrough=0 NEED=importer,blocks,mover,segments,translated,poison,pool"
 		;;
 	# The IOMMU passes addresses through; edu does not reach memory above 4 GiB
 	x86-pt)

@@ -345,9 +345,10 @@ def step_config(state):
     config = re.sub(r"(CONFIG_DMABUF_HEAPS_SYSTEM)=y", rf"\1={state}", config)
     return config + (
         f"CONFIG_KUNIT={state}\nCONFIG_DMABUF_HEAPS_KUNIT_TEST={state}\n"
-        "CONFIG_DMA_CMA=y\nCONFIG_CMA=y\nCONFIG_DRM_VKMS=m\n"
+        "CONFIG_DMA_CMA=y\nCONFIG_CMA=y\nCONFIG_DRM_VKMS=m\nCONFIG_MEMORY_FAILURE=y\n"
         f"CONFIG_DMABUF_HEAPS_CMA={cma}\n"
         f"CONFIG_DMABUF_HEAPS_CARVEOUT={state}\n"
+        f"CONFIG_DMABUF_HEAPS_SRAM={state}\n"
         f"CONFIG_DMABUF_HEAPS_TEST_IMPORTER={state}\n"
         f"CONFIG_DMABUF_HEAPS_TEST_PROTECTOR={state}\n"
         "CONFIG_DMADEVICES=y\nCONFIG_XILINX_ZYNQMP_DMA=y\n"

@@ -231,8 +231,8 @@ ACCOUNT_TEST(no_memory_is_counted)
 		fault_knobs_restore();
 		SKIP_UNLESS_NEEDED(return, "faults", "cannot use %s", missing);
 	}
-	if (self->max_kib >= 0)
-		ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	if (self->max_bytes >= 0)
+		ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
 	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fail_nth);
 	for (nth = 1; more; nth++) {
@@ -250,11 +250,11 @@ ACCOUNT_TEST(no_memory_is_counted)
 	close(fail_nth);
 	fault_knobs_restore();
 	/* What another heap serves then has failed here all the same */
-	EXPECT_LE(3, FAILED(MEMORY));
+	EXPECT_LE(3, FAILED(NOMEM));
 	EXPECT_TRUE(heap_has_fallback(variant->name) ?
-		    failed < FAILED(MEMORY) : failed == FAILED(MEMORY))
+		    failed < FAILED(NOMEM) : failed == FAILED(NOMEM))
 		TH_LOG("%d calls failed", failed);
-	EXPECT_FAILED(0, 0, 0, FAILED(MEMORY), 0);
+	EXPECT_FAILED(0, 0, 0, FAILED(NOMEM), 0);
 	EXPECT_IN_USE(0, 0);
 }
 
@@ -273,8 +273,8 @@ ACCOUNT_TEST(killed_while_allocating_counts_once)
 
 	if (heap_fitting(variant->name, buffer.len, 4) < buffer.len)
 		SKIP(return, "%s has no buffers that take long", variant->name);
-	if (self->max_kib >= 0)
-		ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	if (self->max_bytes >= 0)
+		ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
 	for (i = 0; i < KILLS && FAILED(KILLED) < 3; i++) {
 		before = FAILED(KILLED);
 		ASSERT_EQ(0, loop_start(&loop, loop_alloc_and_close, &buffer));

@@ -57,7 +57,7 @@ static long long half_of_largest(const char *heap)
 {
 	char text[64];
 
-	if (heap_attr_read(heap, "max_alloc", text, sizeof(text)))
+	if (heap_attr_read(heap, "buffer_limit_bytes", text, sizeof(text)))
 		return -1;
 
 	return strcmp(text, "max") ? atoll(text) / 2 : MIB(256);

@@ -660,15 +660,15 @@ static void recycle(struct __test_metadata *_metadata,
 CACHE_TEST(scrubbed_buffer_costs_nothing)
 {
 	const char *heap = variant->name;
-	long long max_kib, decay_ms;
+	long long max_bytes, decay_ms;
 	size_t len;
 	int i;
 
-	max_kib = pool_get(heap, "max_kib");
+	max_bytes = pool_get(heap, "max_bytes");
 	decay_ms = pool_get(heap, "decay_ms");
-	if (max_kib < 0)
+	if (max_bytes < 0)
 		SKIP_UNLESS_NEEDED(return, "pool", "no pool behind %s", heap);
-	ASSERT_EQ(0, pool_set(heap, "max_kib", meminfo_kib("MemTotal:")));
+	ASSERT_EQ(0, pool_set(heap, "max_bytes", KIB(meminfo_kib("MemTotal:"))));
 	ASSERT_EQ(0, pool_set(heap, "decay_ms", 600000));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		len = page_align(lens[i]);
@@ -688,7 +688,7 @@ CACHE_TEST(scrubbed_buffer_costs_nothing)
 		EXPECT_COUNTED(0, len);
 		EXPECT_EQ(0, put_buffer(self));
 	}
-	EXPECT_EQ(0, pool_set(heap, "max_kib", max_kib));
+	EXPECT_EQ(0, pool_set(heap, "max_bytes", max_bytes));
 	EXPECT_EQ(0, pool_set(heap, "decay_ms", decay_ms));
 }
 

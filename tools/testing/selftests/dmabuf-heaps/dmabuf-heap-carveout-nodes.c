@@ -10,10 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../kselftest_harness.h"
+#include "heap_device.h"
 #include "heap_helpers.h"
 #include "heap_regions.h"
 
@@ -40,6 +42,24 @@ TEST(every_node_has_a_heap)
 	}
 }
 
+TEST(kernel_says_once_what_each_heap_is)
+{
+	char device[2 * HEAP_NAME_SIZE];
+	int i;
+
+	for (i = 0; i < carveout_count; i++) {
+		snprintf(device, sizeof(device), "dma_heap %s:",
+			 carveouts[i].heap);
+		EXPECT_EQ(1, kmsg_lines(KMSG_INFO, device,
+					carveouts[i].protected ?
+					"reserved contiguous protected memory" :
+					carveouts[i].uncached ?
+					"reserved contiguous uncached memory" :
+					"reserved contiguous cached memory"))
+			TH_LOG("%s", device);
+	}
+}
+
 /* Was there anything before the kernel that could have been seen? */
 TEST(memory_was_dirty_at_boot)
 {
@@ -62,39 +82,43 @@ static const struct {
 	const char *heap;
 	const char *message;
 } bad[] = {
-	{ "bad-overlap-low@bc000000", "bad-overlap-low",
+	{ "bad-overlap-low@bc000000", "bad-overlap-low@bc000000",
 	  "overlaps that of /reserved-memory/bad-overlap-high" },
-	{ "bad-overlap-high@bc100000", "bad-overlap-high",
+	{ "bad-overlap-high@bc100000", "bad-overlap-high@bc100000",
 	  "overlaps that of /reserved-memory/bad-overlap-low" },
-	{ "bad-overlap-other@bc400000", "bad-overlap-other",
+	{ "bad-overlap-other@bc400000", "bad-overlap-other@bc400000",
 	  "overlaps that of /reserved-memory/other@bc500000" },
-	{ "bad-empty@bc800000", "bad-empty", "no memory is reserved" },
-	{ "bad-pages@bc900000", "bad-pages", "whole pages" },
-	{ "bad-nomap@bca00000", "bad-nomap", "no-map" },
-	{ "bad-alignment-odd@bcc00000", "bad-alignment-odd", "heap-alignment" },
-	{ "bad-alignment-small@bcd00000", "bad-alignment-small",
+	{ "bad-empty@bc800000", "bad-empty@bc800000",
+	  "no memory is reserved" },
+	{ "bad-pages@bc900000", "bad-pages@bc900000",
+	  "whole pages" },
+	{ "bad-nomap@bca00000", "bad-nomap@bca00000",
+	  "no-map" },
+	{ "bad-alignment-odd@bcc00000", "bad-alignment-odd@bcc00000",
 	  "heap-alignment" },
-	{ "bad-alignment-large@bce00000", "bad-alignment-large",
+	{ "bad-alignment-small@bcd00000", "bad-alignment-small@bcd00000",
 	  "heap-alignment" },
-	{ "bad-alignment-zero@bcf00000", "bad-alignment-zero",
+	{ "bad-alignment-large@bce00000", "bad-alignment-large@bce00000",
 	  "heap-alignment" },
-	{ "bad-protected@bd000000", "bad-protected",
+	{ "bad-alignment-zero@bcf00000", "bad-alignment-zero@bcf00000",
+	  "heap-alignment" },
+	{ "bad-protected@bd000000", "bad-protected@bd000000",
 	  "heap-fallback: not for" },
-	{ "bad-self@bd200000", "bad-self", "leads back to this heap" },
-	{ "bad-cycle-here@bd300000", "bad-cycle-here",
-	  "leads back to this heap" },
-	{ "bad-cycle-there@bd400000", "bad-cycle-there",
-	  "leads back to this heap" },
-	{ "bad-ring-here@bdc00000", NULL, "whole pages" },
-	{ "bad-ring-there@bdc20000", NULL, "whole pages" },
-	{ "bad-ring-here@bdc40000", NULL, "whole pages" },
-	{ "bad-ring-there@bdc60000", NULL, "whole pages" },
+	{ "bad-protected-mapped@bd100000", "bad-protected-mapped@bd100000",
+	  "heap-protected: needs no-map" },
+	{ "bad-border@bfd00000", "bad-border@bfd00000",
+	  "the page at 0x00000000bfe00000 is not System RAM" },
+	{ "bad-beyond@bff00000", "bad-beyond@bff00000",
+	  "the page at 0x00000000bff00000 is not System RAM" },
+	{ "bad-taken@48000000", "bad-taken@48000000",
+	  "the page at 0x0000000048000000 is System RAM in spite of no-map" },
 	{ "bad-name-empty@bd700000", NULL, "cannot make heap" },
 	{ "bad-name-long@bd800000",
 	  "a-name-of-sixty-four-characters-which-is-one-more-than-there-may",
 	  "cannot make heap" },
 	{ "bad-name-slash@bd900000", "bad/name", "cannot make heap" },
-	{ "bad-place@2000000000", "bad-place", "struct pages" },
+	{ "bad-place@2000000000", "bad-place@2000000000",
+	  "the page at 0x0000002000000000 is not reserved memory" },
 };
 
 TEST(nodes_with_mistakes_have_no_heap)
@@ -124,7 +148,7 @@ TEST(good_nodes_beside_bad_ones_have_heaps)
 
 	if (!node_exists(bad[0].node))
 		SKIP_UNLESS_NEEDED(return, "bad", "no node with a mistake");
-	fd = heap_open("good", O_RDWR | O_CLOEXEC);
+	fd = heap_open("good@bdb00000", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
 	EXPECT_EQ(0, kmsg_errors("good", ""));
@@ -139,34 +163,65 @@ TEST(good_nodes_beside_bad_ones_have_heaps)
 
 	/* Not a mistake, and not a heap */
 	ASSERT_TRUE(node_exists("disabled@bda00000"));
-	EXPECT_EQ(-ENOENT, heap_open("disabled", O_RDONLY));
+	EXPECT_EQ(-ENOENT, heap_open("disabled@bda00000", O_RDONLY));
 	EXPECT_EQ(0, kmsg_errors("disabled", ""));
 }
 
-/* Nodes that have no heap do not hide a ring of those that would */
-TEST(ring_of_fallbacks_is_broken)
+/* Regions of two buffers each, and how many there are in all they fall back on */
+static const struct {
+	const char *heap;
+	int buffers;
+} rings[] = {
+	{ "ring-self@bd200000", 2 },
+	{ "ring-of-other-access@bd300000", 2 },
+	{ "ring-here@bdd00000", 4 },
+	{ "ring-there@bde00000", 4 },
+};
+
+#define MAX_RING	16
+
+TEST(ring_of_fallbacks_ends_without_memory)
 {
-	int here, fd, fds[2], i;
-	const char *heap, *other;
+	int fd, fds[MAX_RING], i, count;
 
 	if (!node_exists("ring-here@bdd00000"))
 		SKIP_UNLESS_NEEDED(return, "bad", "no node with a mistake");
-	here = kmsg_errors("bdd00000.ring-here", "leads back to this heap");
-	/* First of all: to fill a ring is to fall back until the stack is full */
-	ASSERT_EQ(1, here + kmsg_errors("bde00000.ring-there",
-					"leads back to this heap"));
-	heap = here ? "ring-there" : "ring-here";
-	other = here ? "ring-here" : "ring-there";
-	EXPECT_EQ(-ENOENT, heap_open(other, O_RDONLY));
-	fd = heap_open(heap, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, fd);
-	for (i = 0; i < 2; i++) {
-		fds[i] = heap_alloc(fd, KIB(512));
-		EXPECT_LE(0, fds[i]);
-		EXPECT_STREQ(heap, buf_exporter(fds[i]));
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		fd = heap_open(rings[i].heap, O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		count = 0;
+		while (count < MAX_RING &&
+		       (fds[count] = heap_alloc(fd, KIB(512))) >= 0)
+			count++;
+		ASSERT_LT(count, MAX_RING);
+		EXPECT_EQ(-ENOMEM, fds[count]);
+		EXPECT_EQ(rings[i].buffers, count);
+		region_give_back(fds, count);
+		EXPECT_EQ(0, close(fd));
 	}
-	EXPECT_EQ(-ENOMEM, heap_alloc(fd, KIB(512)));
-	region_give_back(fds, i);
+}
+
+/* When the second of the two appears, and when a buffer is wanted */
+TEST(fallback_of_other_access_is_told)
+{
+	const char *who = "heap ring-of-other-access@bd300000 (uncached) never";
+	const char *said = "falls back on heap system (cached)";
+	int fd, whole, before;
+
+	if (!node_exists("ring-of-other-access@bd300000"))
+		SKIP_UNLESS_NEEDED(return, "bad", "no node with a mistake");
+	before = kmsg_errors(who, said);
+	EXPECT_LE(1, before);
+	fd = heap_open("ring-of-other-access@bd300000", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, heap_attr("ring-of-other-access@bd300000", "cached"));
+	whole = heap_alloc(fd, MIB(1));
+	EXPECT_LE(0, whole);
+	EXPECT_EQ(before, kmsg_errors(who, said));
+	EXPECT_EQ(-ENOMEM, heap_alloc(fd, MIB(1)));
+	EXPECT_EQ(before + 1, kmsg_errors(who, said));
+	EXPECT_EQ(0, heap_attr("ring-of-other-access@bd300000", "fallbacks"));
+	EXPECT_EQ(0, close(whole));
 	EXPECT_EQ(0, close(fd));
 }
 
@@ -179,9 +234,9 @@ TEST(region_across_high_memory_is_refused)
 	if (!node_exists(node))
 		SKIP_UNLESS_NEEDED(return, "border",
 				   "no region where high memory begins");
-	EXPECT_EQ(-ENOENT, heap_open("bad-border", O_RDONLY));
+	EXPECT_EQ(-ENOENT, heap_open(node, O_RDONLY));
 	node_device(device, sizeof(device), node);
-	EXPECT_EQ(1, kmsg_errors(device, "partly high memory"));
+	EXPECT_EQ(1, kmsg_errors(device, "high memory"));
 }
 
 int main(int argc, char **argv)

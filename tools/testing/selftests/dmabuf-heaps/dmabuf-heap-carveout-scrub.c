@@ -100,7 +100,11 @@ static bool churn_once(void *data)
 {
 	const struct churn *churn = data;
 
-	close(heap_alloc(churn->heap_fd, churn->len));
+	int fd = heap_alloc(churn->heap_fd, churn->len);
+
+	if (fd >= 0)
+		buf_use(fd);
+	close(fd);
 
 	return true;
 }
@@ -271,7 +275,7 @@ static bool fails_with_dirty_pool(struct __test_metadata *_metadata,
 	EXPECT_EQ(-ENOMEM, region_alloc(region->heap, heap_fd, region->size / 2));
 
 	return scrubbed_pages(region) == scrubbed &&
-	       pool_get(region->heap, "dirty_bytes") > 0;
+	       pool_get(region->heap, "unzeroed_bytes") > 0;
 }
 
 /* Nothing that the scrubber will ever do is enough */
@@ -328,7 +332,7 @@ static bool waiter_is_killed(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, kill(waiter, SIGKILL));
 	EXPECT_TRUE(WAIT_FOR(state_of(waiter) == 'Z'));
 	/* The memory that the child waits for is still dirty */
-	waits = pool_get(region->heap, "dirty_bytes") > 0;
+	waits = pool_get(region->heap, "unzeroed_bytes") > 0;
 
 	return child_end(waiter) == -SIGKILL && waits;
 }
@@ -405,7 +409,7 @@ FIXTURE(unmapped)
 	int fd;
 	int fail_nth;
 	long long decay_ms;
-	long long leaked;
+	long long lost;
 };
 
 static const struct carveout *find_unmapped(void)
@@ -439,7 +443,7 @@ FIXTURE_SETUP(unmapped)
 	self->decay_ms = pool_get(self->region->heap, "decay_ms");
 	ASSERT_EQ(0, carveout_settle(self->region));
 	ASSERT_EQ(0, pool_set(self->region->heap, "decay_ms", 600000));
-	self->leaked = carveout_leaked(self->region->heap);
+	self->lost = carveout_lost(self->region->heap);
 }
 
 FIXTURE_TEARDOWN(unmapped)
@@ -466,7 +470,7 @@ static bool scrub_with_failure(struct __test_metadata *_metadata,
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(heap, pages_of(MIB(1)))))
 		TH_LOG("failure %d: %s", nth, pool_text(heap));
 	failed = fault_injected(self->fail_nth);
-	EXPECT_EQ(self->leaked, carveout_leaked(heap));
+	EXPECT_EQ(self->lost, carveout_lost(heap));
 	fd = region_alloc(self->region->heap, self->fd, MIB(1));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-1, buf_find_nonzero(fd, MIB(1)));

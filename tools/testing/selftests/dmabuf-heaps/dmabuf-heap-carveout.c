@@ -27,7 +27,7 @@ static bool is_fresh(const struct carveout *region)
 		return false;
 
 	return WAIT_FOR(pool_is_clean(region->heap, pool_pages(region->heap))) &&
-	       !carveout_get(region->heap, "free_kib");
+	       !carveout_get(region->heap, "free_bytes");
 }
 
 /* How many buffers of that size there are, but not more than a few */
@@ -127,9 +127,9 @@ CARVEOUT_TEST(is_as_the_tree_says)
 	unsigned long long at;
 	int fd;
 
-	EXPECT_EQ(region->size / 1024, carveout_get(region->heap, "size_kib"));
-	EXPECT_EQ(region->size / 1024, carveout_get(region->heap, "free_kib"));
-	EXPECT_EQ(region->size, heap_attr(region->heap, "max_alloc"));
+	EXPECT_EQ(region->size, carveout_get(region->heap, "size_bytes"));
+	EXPECT_EQ(region->size, carveout_get(region->heap, "free_bytes"));
+	EXPECT_EQ(region->size, heap_attr(region->heap, "buffer_limit_bytes"));
 	EXPECT_LE(0, self->fallbacks);
 	fd = heap_alloc(self->fd, region->size);
 	ASSERT_LE(0, fd);
@@ -236,8 +236,8 @@ CARVEOUT_TEST(all_of_the_region_is_allocated_and_comes_back)
 		EXPECT_EQ(-ENOMEM, error);
 		EXPECT_LE(least_count(region, len), count);
 		EXPECT_GE(region->size / len, count);
-		EXPECT_TRUE(WAIT_FOR(carveout_get(region->heap, "free_kib") ==
-				     (region->size - count * len) / 1024));
+		EXPECT_TRUE(WAIT_FOR(carveout_get(region->heap, "free_bytes") ==
+				     region->size - count * len));
 		/* One of them goes, and another one can be had in its place */
 		close(fds[--count]);
 		fds[count] = region_alloc(region->heap, self->fd, len);
@@ -249,7 +249,7 @@ CARVEOUT_TEST(all_of_the_region_is_allocated_and_comes_back)
 	whole = region_alloc(region->heap, self->fd, region->size);
 	ASSERT_LE(0, whole);
 	EXPECT_EQ(-1, buf_find_nonzero(whole, region->size));
-	EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
+	EXPECT_EQ(0, carveout_get(region->heap, "free_bytes"));
 	EXPECT_EQ(0, close(whole));
 }
 
@@ -269,7 +269,7 @@ CARVEOUT_TEST(last_page_is_allocated)
 			    &error);
 	EXPECT_EQ(-ENOMEM, error);
 	EXPECT_EQ(left / KIB(4), count);
-	EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
+	EXPECT_EQ(0, carveout_get(region->heap, "free_bytes"));
 	region_give_back(fds, count);
 	EXPECT_EQ(0, close(large));
 }
@@ -332,11 +332,11 @@ CARVEOUT_TEST(buffers_are_zeroed_without_a_pool)
 {
 	const struct carveout *region = &variant->region;
 	size_t len = region->size / 2 & ~(page_size() - 1);
-	long long max_kib = pool_get(region->heap, "max_kib");
+	long long max_bytes = pool_get(region->heap, "max_bytes");
 	int i, fd;
 
-	EXPECT_EQ(region->size / 1024, max_kib);
-	ASSERT_EQ(0, pool_set(region->heap, "max_kib", 0));
+	EXPECT_EQ(region->size, max_bytes);
+	ASSERT_EQ(0, pool_set(region->heap, "max_bytes", 0));
 	for (i = 0; i < 3; i++) {
 		fd = region_alloc(region->heap, self->fd, len);
 		ASSERT_LE(0, fd);
@@ -347,7 +347,7 @@ CARVEOUT_TEST(buffers_are_zeroed_without_a_pool)
 		EXPECT_EQ(0, close(fd));
 		EXPECT_TRUE(WAIT_FOR(!pool_pages(region->heap)));
 	}
-	ASSERT_EQ(0, pool_set(region->heap, "max_kib", max_kib));
+	ASSERT_EQ(0, pool_set(region->heap, "max_bytes", max_bytes));
 }
 
 /* What one buffer after the other leaves behind is one region again */
@@ -394,16 +394,16 @@ CARVEOUT_TEST(free_and_pooled_memory_add_up)
 		if (fds[i] < 0)
 			break;
 		sum += len;
-		EXPECT_EQ((region->size - sum) / 1024,
-			  carveout_get(region->heap, "free_kib"));
+		EXPECT_EQ(region->size - sum,
+			  carveout_get(region->heap, "free_bytes"));
 	}
 	EXPECT_LT(1, i);
 	region_give_back(fds, i);
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(region->heap, sum / page_size())));
-	EXPECT_EQ((region->size - sum) / 1024,
-		  carveout_get(region->heap, "free_kib"));
+	EXPECT_EQ(region->size - sum,
+		  carveout_get(region->heap, "free_bytes"));
 	EXPECT_EQ(0, carveout_settle(region));
-	EXPECT_EQ(region->size / 1024, carveout_get(region->heap, "free_kib"));
+	EXPECT_EQ(region->size, carveout_get(region->heap, "free_bytes"));
 }
 
 /* No memory the system could have back: it is never more or less */
@@ -563,19 +563,19 @@ CARVEOUT_TEST(falls_back_or_fails)
 
 	whole = region_alloc(region->heap, self->fd, len);
 	ASSERT_LE(0, whole);
-	EXPECT_EQ(self->fallbacks, carveout_get(region->heap, "fallbacks"));
+	EXPECT_EQ(self->fallbacks, heap_attr(region->heap, "fallbacks"));
 	for (i = 1; i <= 3; i++) {
 		fd = heap_alloc(self->fd, len);
 		if (!self->falls_back) {
 			EXPECT_EQ(-ENOMEM, fd);
 			EXPECT_EQ(self->fallbacks,
-				  carveout_get(region->heap, "fallbacks"));
+				  heap_attr(region->heap, "fallbacks"));
 			continue;
 		}
 		ASSERT_LE(0, fd);
 		EXPECT_STREQ(last_resort(region), buf_exporter(fd));
 		EXPECT_EQ(self->fallbacks + i,
-			  carveout_get(region->heap, "fallbacks"));
+			  heap_attr(region->heap, "fallbacks"));
 		EXPECT_EQ(-1, buf_find_nonzero(fd, len));
 		EXPECT_EQ(0, close(fd));
 	}

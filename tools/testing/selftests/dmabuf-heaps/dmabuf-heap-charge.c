@@ -178,7 +178,7 @@ MEMCG_TEST(charge_does_not_move_without_room)
 	EXPECT_CHARGED(A, before_a, len);
 	EXPECT_CHARGED(B, before_b, 0);
 	EXPECT_EQ(self->charge_failures,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 
 	/* With room it works */
 	EXPECT_EQ(0, agent_do(&self->agents[1], AGENT_CHARGE, 0, 0));

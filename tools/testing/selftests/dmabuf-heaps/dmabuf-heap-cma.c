@@ -39,15 +39,79 @@ TEST(every_area_has_a_heap)
 			TH_LOG("no heap %s", heaps[i].heap);
 		close(fd);
 	}
-	/* The default one twice */
+	/* The default one twice, and each also uncached */
 	if (is_needed("areas"))
-		EXPECT_EQ(4, heap_count);
+		EXPECT_EQ(2 * 4, heap_count);
 }
 
 CMA_TEST(size_is_that_of_the_area)
 {
-	EXPECT_EQ(bytes(self->pages) / KIB(1),
-		  heap_attr(variant->name.heap, "cma/size_kib"));
+	EXPECT_EQ(bytes(self->pages),
+		  heap_attr(variant->name.heap, "area/size_bytes"));
+}
+
+/* Largest free run of the area, and all that is free of it, in pages */
+#define EXPECT_FREE_AS_IN_DEBUGFS() do {					\
+	EXPECT_EQ(bytes(self->pages - area_get(variant->name.area, "used")),	\
+		  heap_attr(variant->name.heap, "area/free_bytes"));		\
+	EXPECT_EQ(bytes(area_get(variant->name.area, "maxchunk")),		\
+		  heap_attr(variant->name.heap, "area/largest_free_bytes"));	\
+} while (0)
+
+CMA_TEST(what_is_free_is_that_of_the_area)
+{
+	int fds[3], i;
+
+	ASSERT_EQ(0, pool_set(variant->name.heap, "max_bytes", 0));
+	EXPECT_FREE_AS_IN_DEBUGFS();
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = heap_alloc(self->fd, MIB(4));
+		ASSERT_LE(0, fds[i]);
+	}
+	EXPECT_FREE_AS_IN_DEBUGFS();
+	EXPECT_EQ(bytes(self->pages - self->others) - 3 * MIB(4),
+		  heap_attr(variant->name.heap, "area/free_bytes"));
+	EXPECT_EQ(0, close(fds[1]));
+	EXPECT_FREE_AS_IN_DEBUGFS();
+	EXPECT_EQ(0, close(fds[0]));
+	EXPECT_EQ(0, close(fds[2]));
+}
+
+/* Of two names of a heap one is the other's */
+CMA_TEST(two_names_have_one_account)
+{
+	const char *heap = variant->name.heap;
+	char of[HEAP_NAME_SIZE];
+	long long limit;
+	int other, fd;
+
+	ASSERT_EQ(0, heap_attr_read(heap, "alias_of", of, sizeof(of)));
+	if (strncmp(heap, DEFAULT_AREA_HEAP, strlen(DEFAULT_AREA_HEAP))) {
+		EXPECT_STREQ("", of);
+		return;
+	}
+	EXPECT_STREQ(variant->name.pool, of);
+
+	limit = heap_attr(of, "bytes") + MIB(1);
+	ASSERT_EQ(0, heap_attr_set(of, "heap_limit_bytes", limit));
+	EXPECT_EQ(limit, heap_attr(heap, "heap_limit_bytes"));
+	other = heap_open(of, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, other);
+	fd = heap_alloc(self->fd, MIB(1));
+	ASSERT_LE(0, fd);
+	EXPECT_STREQ(heap, buf_exporter(fd));
+	EXPECT_EQ(limit, heap_attr(of, "bytes"));
+	EXPECT_EQ(limit, heap_attr(heap, "bytes"));
+	EXPECT_EQ(-ENOMEM, heap_alloc(other, KIB(4)));
+	EXPECT_EQ(heap_attr(of, "failures/limit"), heap_attr(heap, "failures/limit"));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(limit - (long long)MIB(1), heap_attr(of, "bytes"));
+	fd = heap_alloc(other, MIB(1));
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, KIB(4)));
+	EXPECT_EQ(0, close(fd));
+	ASSERT_EQ(0, heap_attr_write(heap, "heap_limit_bytes", "max"));
+	EXPECT_EQ(0, close(other));
 }
 
 CMA_TEST(buffers_are_in_one_aligned_piece)
@@ -82,6 +146,8 @@ CMA_TEST(buffers_are_in_one_aligned_piece)
 		EXPECT_EQ(bytes(pages), chunks.dma_end - chunks.dma_start);
 		buf_put_chunks(&chunks);
 		EXPECT_EQ(0, close(fd));
+		/* Small pages are better than an empty pool */
+		ASSERT_TRUE(WAIT_FOR(pool_empty(variant->name.pool)));
 	}
 	EXPECT_EQ(0, close(odd));
 }
@@ -106,7 +172,7 @@ CMA_TEST(all_of_the_area_is_allocated_and_comes_back)
 
 		/* Nothing of another size that breaks the area up */
 		if (!(round % 2))
-			ASSERT_TRUE(WAIT_FOR(pool_empty(variant->name.area)));
+			ASSERT_TRUE(WAIT_FOR(pool_empty(variant->name.pool)));
 		count = region_take(variant->name.heap, self->fd, len, fds,
 				    MAX_BUFS, &error);
 		EXPECT_EQ(-ENOMEM, error);
@@ -132,7 +198,7 @@ CMA_TEST(area_is_allocated_as_one_buffer)
 			    &error);
 	EXPECT_EQ(-ENOMEM, error);
 	region_give_back(fds, count);
-	EXPECT_LT(0, pool_pages(variant->name.area));
+	EXPECT_LT(0, pool_pages(variant->name.pool));
 	whole = heap_alloc(self->fd, bytes(self->pages));
 	ASSERT_LE(0, whole);
 	EXPECT_EQ(-1, buf_find_nonzero(whole, bytes(self->pages)));
@@ -169,7 +235,7 @@ CMA_TEST(block_is_had_in_two_halves)
 	unsigned long long at;
 
 	/* What is freed goes to where others find it */
-	ASSERT_EQ(0, pool_set(variant->name.heap, "max_kib", 0));
+	ASSERT_EQ(0, pool_set(variant->name.heap, "max_bytes", 0));
 	count = region_take(variant->name.heap, self->fd, ALIGNMENT, fds,
 			    MAX_BUFS, &error);
 	EXPECT_EQ(-ENOMEM, error);
@@ -200,12 +266,12 @@ CMA_TEST(more_than_the_area_is_refused)
 	int i;
 
 	ASSERT_LE(0, refused);
-	ASSERT_EQ(0, pool_read_stats(variant->name.area, &before));
+	ASSERT_EQ(0, pool_read_stats(variant->name.pool, &before));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, lens[i]));
 		EXPECT_EQ(refused + i + 1, heap_attr(heap, "failures/too_large"));
 	}
-	ASSERT_EQ(0, pool_read_stats(variant->name.area, &after));
+	ASSERT_EQ(0, pool_read_stats(variant->name.pool, &after));
 	EXPECT_EQ(before.misses, after.misses);
 }
 
@@ -225,16 +291,16 @@ CMA_TEST(buffers_are_zeroed)
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(0, close(fd));
 		if (round == 1)
-			EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name.area,
+			EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name.pool,
 							   pages_of(len))));
 		if (round == 2)
-			EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name.area)));
+			EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name.pool)));
 		fd = heap_alloc(self->fd, len);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(-1, buf_find_nonzero(fd, len))
 			TH_LOG("length %zu, round %d", len, round);
 		EXPECT_EQ(0, close(fd));
-		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name.area)));
+		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name.pool)));
 	}
 }
 
@@ -250,7 +316,7 @@ CMA_TEST(killed_allocator_gives_all_back)
 	struct loop loop = { .random = SEED };
 	int i, fd;
 
-	ASSERT_EQ(0, pool_set(variant->name.heap, "max_kib", 0));
+	ASSERT_EQ(0, pool_set(variant->name.heap, "max_bytes", 0));
 	for (i = 0; i < KILLS; i++) {
 		ASSERT_EQ(0, loop_start(&loop, loop_alloc_and_close, &buffer));
 		EXPECT_EQ(-SIGKILL, loop_kill(&loop));

@@ -27,7 +27,7 @@ FIXTURE(fault)
 	int fail_nth;
 	struct heap_left left;
 	long available;
-	long long max_kib;
+	long long max_bytes;
 };
 
 FIXTURE_VARIANT(fault)
@@ -49,14 +49,14 @@ FIXTURE_SETUP(fault)
 	ASSERT_LE(0, self->fail_nth);
 	self->left = heap_left(variant->heap);
 	self->available = mem_available_kib();
-	self->max_kib = pool_get(variant->heap, "max_kib");
+	self->max_bytes = pool_get(variant->heap, "max_bytes");
 }
 
 FIXTURE_TEARDOWN(fault)
 {
 	fault_knobs_restore();
-	if (self->max_kib >= 0)
-		EXPECT_EQ(0, pool_set(variant->heap, "max_kib", self->max_kib));
+	if (self->max_bytes >= 0)
+		EXPECT_EQ(0, pool_set(variant->heap, "max_bytes", self->max_bytes));
 	EXPECT_NOTHING_LEFT(self->left, variant->heap);
 	EXPECT_MEM_BACK(self->available);
 	close(self->fail_nth);
@@ -169,8 +169,8 @@ FAULT_TEST(failure_in_a_cold_allocation_leaves_nothing)
 	static const size_t lens[] = { KIB(4), KIB(64), BUF_LEN };
 	int i;
 
-	if (self->max_kib >= 0)
-		ASSERT_EQ(0, pool_set(variant->heap, "max_kib", 0));
+	if (self->max_bytes >= 0)
+		ASSERT_EQ(0, pool_set(variant->heap, "max_bytes", 0));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		struct attempt attempt = {
 			.call = alloc_call,
@@ -239,7 +239,7 @@ FAULT_TEST(failure_in_a_warm_allocation_leaves_nothing)
 		ASSERT_EQ(0, pool_read_stats(variant->heap, &before));
 		all_failures(_metadata, &attempt);
 		ASSERT_EQ(0, pool_read_stats(variant->heap, &after));
-		if (!pool_waits_for_scrubber(variant->heap))
+		if (!heap_is_reserved(variant->heap))
 			EXPECT_EQ(before.misses, after.misses);
 		EXPECT_LT(before.hits + before.dirty_hits,
 			  after.hits + after.dirty_hits);
@@ -286,8 +286,8 @@ FAULT_TEST(failure_with_a_large_argument_leaves_nothing)
 		.p = &arg,
 	};
 
-	if (self->max_kib >= 0)
-		ASSERT_EQ(0, pool_set(variant->heap, "max_kib", 0));
+	if (self->max_bytes >= 0)
+		ASSERT_EQ(0, pool_set(variant->heap, "max_bytes", 0));
 	all_failures(_metadata, &attempt);
 	EXPECT_LE(4 * REPEAT, attempt.failed);
 }

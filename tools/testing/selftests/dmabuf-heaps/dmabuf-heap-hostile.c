@@ -196,18 +196,18 @@ MEMCG_TEST(others_live_beside_hostile_users_in_a_cgroup)
 /* With nothing but a limit for the heap */
 MEMCG_TEST(others_live_beside_hostile_users_below_max_bytes)
 {
-	long long ceiling = HOSTILE_LIMIT;
+	long long limit = HOSTILE_LIMIT;
 	long long before;
 
-	if (heap_largest(variant->name) < ceiling)
+	if (heap_largest(variant->name) < limit)
 		SKIP(return, "%s has less than the limit", variant->name);
-	before = heap_attr(variant->name, "failures/ceiling");
+	before = heap_attr(variant->name, "failures/limit");
 	ASSERT_EQ(0, heap_attr_write(variant->name, "peak_bytes", "0"));
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes", ceiling));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes", limit));
 	hostile_users(_metadata, self, variant->name, NULL);
-	EXPECT_GE(ceiling, heap_attr(variant->name, "peak_bytes"));
-	EXPECT_LT(before, heap_attr(variant->name, "failures/ceiling"));
-	EXPECT_EQ(0, heap_attr_write(variant->name, "max_bytes", "max"));
+	EXPECT_GE(limit, heap_attr(variant->name, "peak_bytes"));
+	EXPECT_LT(before, heap_attr(variant->name, "failures/limit"));
+	EXPECT_EQ(0, heap_attr_write(variant->name, "heap_limit_bytes", "max"));
 }
 
 int main(int argc, char **argv)

@@ -8,7 +8,7 @@
 
 #define LIMIT	KIB(64)
 
-ACCOUNT_TEST(max_alloc_holds_to_the_page)
+ACCOUNT_TEST(buffer_limit_holds_to_the_page)
 {
 	int fd;
 
@@ -16,8 +16,8 @@ ACCOUNT_TEST(max_alloc_holds_to_the_page)
 	if (heap_has_fallback(variant->name))
 		SKIP(return, "another heap serves what is too large for %s",
 		     variant->name);
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", LIMIT));
-	EXPECT_EQ(LIMIT, heap_attr(variant->name, "max_alloc"));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", LIMIT));
+	EXPECT_EQ(LIMIT, heap_attr(variant->name, "buffer_limit_bytes"));
 
 	fd = heap_alloc(self->fd, LIMIT - KIB(4));
 	ASSERT_LE(0, fd);
@@ -40,18 +40,18 @@ ACCOUNT_TEST(max_alloc_holds_to_the_page)
 	EXPECT_EQ(0, close(fd));
 
 	/* A limit counts in whole pages */
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", LIMIT - 1));
-	EXPECT_EQ(LIMIT - KIB(4), heap_attr(variant->name, "max_alloc"));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", LIMIT - 1));
+	EXPECT_EQ(LIMIT - KIB(4), heap_attr(variant->name, "buffer_limit_bytes"));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, LIMIT));
 	EXPECT_FAILED(4, 0, 0, 0, 0);
 
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", 0));
-	EXPECT_EQ(0, heap_attr(variant->name, "max_alloc"));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", 0));
+	EXPECT_EQ(0, heap_attr(variant->name, "buffer_limit_bytes"));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, 1));
 	EXPECT_FAILED(5, 0, 0, 0, 0);
 }
 
-ACCOUNT_TEST(max_bytes_holds_to_the_page)
+ACCOUNT_TEST(heap_limit_holds_to_the_page)
 {
 	long long limit = self->bytes + LIMIT;
 	int fd, other;
@@ -59,8 +59,8 @@ ACCOUNT_TEST(max_bytes_holds_to_the_page)
 	if (heap_has_fallback(variant->name))
 		SKIP(return, "another heap serves what is too much for %s",
 		     variant->name);
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes", limit));
-	EXPECT_EQ(limit, heap_attr(variant->name, "max_bytes"));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes", limit));
+	EXPECT_EQ(limit, heap_attr(variant->name, "heap_limit_bytes"));
 
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, LIMIT + 1));
 	EXPECT_FAILED(0, 1, 0, 0, 0);
@@ -81,18 +81,46 @@ ACCOUNT_TEST(max_bytes_holds_to_the_page)
 	EXPECT_IN_USE(2, LIMIT);
 
 	/* Below what there is: that stays, but nothing is added */
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes", 0));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes", 0));
 	EXPECT_IN_USE(2, LIMIT);
 	EXPECT_EQ(0, close(fd));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, KIB(4)));
 	EXPECT_FAILED(0, 5, 0, 0, 0);
 	EXPECT_EQ(0, close(other));
 
-	ASSERT_EQ(0, heap_attr_write(variant->name, "max_bytes", "max\n"));
+	ASSERT_EQ(0, heap_attr_write(variant->name, "heap_limit_bytes", "max\n"));
 	fd = heap_alloc(self->fd, LIMIT + KIB(4));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
 	EXPECT_FAILED(0, 5, 0, 0, 0);
+}
+
+ACCOUNT_TEST(last_failure_is_told_with_its_reason)
+{
+	char last[MAX_TEXT];
+
+	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", LIMIT));
+	close(heap_alloc(self->fd, LIMIT + 1));
+	EXPECT_EQ(0, heap_attr_read(variant->name, "failures/last", last, MAX_TEXT));
+	EXPECT_STREQ("too_large 69632", last);
+
+	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes",
+				   self->bytes + KIB(8)));
+	close(heap_alloc(self->fd, KIB(12)));
+	EXPECT_EQ(0, heap_attr_read(variant->name, "failures/last", last, MAX_TEXT));
+	EXPECT_STREQ("limit 12288", last);
+
+	/* A success changes nothing, nor does a call that is no request */
+	close(heap_alloc(self->fd, KIB(8)));
+	close(heap_alloc(self->fd, 0));
+	EXPECT_EQ(0, heap_attr_read(variant->name, "failures/last", last, MAX_TEXT));
+	EXPECT_STREQ("limit 12288", last);
+
+	/* A length that no unsigned long has is as much as that has, of whole pages */
+	close(heap_alloc(self->fd, 1ULL << 62));
+	EXPECT_EQ(0, heap_attr_read(variant->name, "failures/last", last, MAX_TEXT));
+	EXPECT_EQ(0, strncmp("too_large ", last, strlen("too_large ")));
+	EXPECT_LE(1ULL << 31, strtoull(last + strlen("too_large "), NULL, 10));
 }
 
 ACCOUNT_TEST(limits_take_numbers_only)
@@ -134,7 +162,7 @@ ACCOUNT_TEST(limits_take_numbers_only)
 /* A heap without limits still refuses impossible lengths */
 ACCOUNT_TEST(impossible_lengths_are_refused_without_limit)
 {
-	ASSERT_EQ(0, heap_attr_write(variant->name, "max_alloc", "max"));
+	ASSERT_EQ(0, heap_attr_write(variant->name, "buffer_limit_bytes", "max"));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, 1ULL << 62));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, (1ULL << 63) + KIB(4)));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, UINT64_MAX - KIB(8)));
@@ -142,7 +170,7 @@ ACCOUNT_TEST(impossible_lengths_are_refused_without_limit)
 }
 
 #define CLIMBERS	8
-#define CEILING_PAGES	100
+#define LIMIT_PAGES	100
 #define REFUSALS	1000
 
 static atomic_bool climb_over;
@@ -203,9 +231,9 @@ static void *climb(void *data)
 	return NULL;
 }
 
-ACCOUNT_TEST(max_bytes_holds_under_load)
+ACCOUNT_TEST(heap_limit_holds_under_load)
 {
-	const long long limit = self->bytes + CEILING_PAGES * page_size();
+	const long long limit = self->bytes + LIMIT_PAGES * page_size();
 	struct climber climbers[CLIMBERS] = { };
 	long long peak;
 	int i;
@@ -213,7 +241,7 @@ ACCOUNT_TEST(max_bytes_holds_under_load)
 	if (heap_has_fallback(variant->name))
 		SKIP(return, "another heap serves what is too much for %s",
 		     variant->name);
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes", limit));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes", limit));
 	ASSERT_EQ(0, heap_attr_write(variant->name, "peak_bytes", "0"));
 	for (i = 0; i < CLIMBERS; i++) {
 		climbers[i].heap_fd = self->fd;
@@ -224,14 +252,14 @@ ACCOUNT_TEST(max_bytes_holds_under_load)
 	for (i = 0; i < CLIMBERS; i++)
 		EXPECT_TRUE(WAIT_FOR(climbers[i].runs));
 	EXPECT_TRUE(WAIT_FOR(climb_refused >= REFUSALS &&
-			     most_held > CEILING_PAGES - 16))
+			     most_held > LIMIT_PAGES - 16))
 		TH_LOG("%ld refused, %ld pages held", climb_refused, most_held);
 	climb_over = true;
 	for (i = 0; i < CLIMBERS; i++) {
 		ASSERT_EQ(0, pthread_join(climbers[i].thread, NULL));
 		EXPECT_EQ(0, climbers[i].error);
 	}
-	EXPECT_GE(CEILING_PAGES, most_held);
+	EXPECT_GE(LIMIT_PAGES, most_held);
 	/* Each refusal has been counted, and nothing else */
 	EXPECT_FAILED(0, climb_refused, 0, 0, 0);
 	EXPECT_IN_USE(0, 0);

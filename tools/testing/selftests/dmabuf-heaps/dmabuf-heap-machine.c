@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "heap_cgroup.h"
 #include "heap_pool_fixture.h"
 
 #define FOUR_GIB	0x100000000ULL
@@ -388,6 +390,69 @@ POOL_TEST(cold_memory_is_local)
 	}
 }
 
+#define CPUSET		"dmabuf-heap-cpuset"
+
+/* A cpuset with memory of one node, in which this task runs; false without cpusets */
+static bool enter_cpuset(int node)
+{
+	file_write(CGROUP "/cgroup.subtree_control", "+cpuset");
+	mkdir(CGROUP "/" CPUSET, 0755);
+
+	if (!cgroup_set(CPUSET, "cpuset.mems", node) &&
+	    !cgroup_write(CPUSET, "cgroup.procs", "0"))
+		return true;
+	cgroup_remove(CPUSET);
+
+	return false;
+}
+
+static int leave_cpuset(void)
+{
+	int ret = file_write(CGROUP "/cgroup.procs", "0");
+
+	return ret ?: cgroup_remove(CPUSET);
+}
+
+/* Of the task that runs near to other memory than it may have */
+POOL_TEST(hits_are_of_the_nodes_that_the_cpuset_has)
+{
+	static const size_t lens[] = { KIB(4), MIB(2) + KIB(68) };
+	unsigned long pfn;
+	int i, fd;
+
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
+	if (run_on_node(1) || run_on_node(0))
+		SKIP_UNLESS_NEEDED(return, "numa", "no two nodes with CPUs");
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		size_t len = lens[i];
+
+		fd = heap_alloc(self->fd, len);
+		ASSERT_LE(0, fd);
+		EXPECT_TRUE(is_on_node(self->importer, fd, 0));
+		EXPECT_EQ(0, close(fd));
+		EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages_of(len))));
+
+		if (!enter_cpuset(1))
+			SKIP_UNLESS_NEEDED(return, "numa", "no cpusets");
+		fd = heap_alloc(self->fd, len);
+		ASSERT_LE(0, fd);
+		EXPECT_TRUE(is_on_node(self->importer, fd, 1));
+		pfn = first_pfn(self->importer, fd);
+		EXPECT_EQ(0, close(fd));
+		EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
+						   2 * pages_of(len))));
+
+		/* Its own last buffer is a hit, although the memory is not near */
+		fd = heap_alloc(self->fd, len);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(pfn, first_pfn(self->importer, fd));
+		EXPECT_EQ(0, close(fd));
+		EXPECT_EQ(0, leave_cpuset());
+		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
+	}
+}
+
 /* Wherever a buffer is freed, its memory goes to who is near to it */
 POOL_TEST(warm_memory_is_local)
 {
@@ -439,6 +504,64 @@ POOL_TEST(warm_memory_is_local)
 		EXPECT_EQ(0, close(fds[0]));
 		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
 	}
+}
+
+#define ZONE_LEN	MIB(16)
+#define ZONE_POOLED	(MIB(256) / ZONE_LEN)
+#define ZONE_MAX	512
+
+/*
+ * Requests for such memory never reach the OOM killer, which would empty the pools: the
+ * kernel has to get it from them in reclaim. The pool is that of another heap.
+ */
+POOL_TEST(request_below_4_gib_gets_what_a_pool_holds)
+{
+	const char *other = is_uncached(variant->name) ? "system-dma32" :
+							 "system-uncached-dma32";
+	int fds[ZONE_MAX], fd, i, count = 0;
+	long long max_bytes, decay_ms, kept;
+
+	if (!is_dma32(variant->name))
+		SKIP(return, "%s takes any memory", variant->name);
+	/* The rest of the system needs memory, too */
+	if (ram_end() < FOUR_GIB + MIB(512))
+		SKIP_UNLESS_NEEDED(return, "highmem", "no memory above 4 GiB");
+	fd = heap_open(other, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	max_bytes = pool_get(other, "max_bytes");
+	decay_ms = pool_get(other, "decay_ms");
+	EXPECT_EQ(0, pool_set(other, "max_bytes", KIB(meminfo_kib("MemTotal:"))));
+	EXPECT_EQ(0, pool_set(other, "decay_ms", 600000));
+
+	/* All there is, and then some of it in the pool */
+	while (count < ZONE_MAX && (fds[count] = heap_alloc(fd, ZONE_LEN)) >= 0)
+		count++;
+	EXPECT_LT(ZONE_POOLED, count);
+	EXPECT_GT(ZONE_MAX, count);
+	/* With some room nobody has to reclaim, and the pool keeps what it gets */
+	for (i = 0; i < 4 && count; i++)
+		close(fds[--count]);
+	EXPECT_TRUE(WAIT_FOR(pool_keeps(other, fd)));
+	/* The last ones are made of what was left, and no pool keeps them */
+	for (i = 0; i < ZONE_POOLED; i++)
+		close(fds[i]);
+	kept = pool_pages(other);
+	/* Not those with memory of two nodes */
+	EXPECT_LE(ZONE_POOLED * pages_of(ZONE_LEN) / 4 * 3, kept);
+
+	for (i = 0; i < ZONE_POOLED; i++) {
+		fds[i] = i < ZONE_POOLED / 2 ? heap_alloc(self->fd, ZONE_LEN) : -1;
+		EXPECT_TRUE(fds[i] >= 0 || i >= ZONE_POOLED / 2)
+			TH_LOG("buffer %d, %lld pages in the pool", i,
+			       pool_pages(other));
+	}
+	EXPECT_LE(pool_pages(other), kept - ZONE_POOLED / 4 * pages_of(ZONE_LEN));
+	while (count--)
+		close(fds[count]);
+	EXPECT_EQ(0, pool_set(other, "max_bytes", max_bytes));
+	EXPECT_EQ(0, pool_set(other, "decay_ms", decay_ms));
+	EXPECT_TRUE(WAIT_FOR(pool_empty(other)));
+	close(fd);
 }
 
 int main(int argc, char **argv)

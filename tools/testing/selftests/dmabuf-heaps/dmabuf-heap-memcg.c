@@ -63,9 +63,9 @@ MEMCG_TEST(every_page_is_charged_in_all_cgroups_above)
 		size_t len = heap_fitting(variant->name, lens[i], COUNT);
 
 		/* Cold, then from the pool, which belongs to nobody */
-		ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+		ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
 		charged_on_the_way_up(_metadata, self, len);
-		ASSERT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
+		ASSERT_EQ(0, pool_set(variant->name, "max_bytes", self->max_bytes));
 		charged_on_the_way_up(_metadata, self, len);
 		charged_on_the_way_up(_metadata, self, len);
 	}
@@ -199,7 +199,7 @@ MEMCG_TEST(limit_fails_allocations_only)
 	/* At once, and a little at a time */
 	EXPECT_EQ(-ENOMEM, agent_do(agent, AGENT_ALLOC, 0, LIMIT + KIB(4)));
 	EXPECT_EQ(self->charge_failures + 1,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 	EXPECT_EQ(self->buffers, heap_attr(variant->name, "buffers"));
 	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	count = alloc_all(agent, MIB(1), LIMIT / MIB(1) + 1, &error);
@@ -207,7 +207,7 @@ MEMCG_TEST(limit_fails_allocations_only)
 	EXPECT_LE((int)(LIMIT / MIB(1)) - 3, count);
 	EXPECT_GT((int)(LIMIT / MIB(1)), count);
 	EXPECT_EQ(self->charge_failures + 2,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 	EXPECT_EQ(self->buffers + count, heap_attr(variant->name, "buffers"));
 	EXPECT_EQ(self->bytes + count * (long long)MIB(1),
 		  heap_attr(variant->name, "bytes"));
@@ -277,7 +277,7 @@ MEMCG_TEST(reclaims_before_it_fails)
 	EXPECT_LE(LIMIT * 3 / 4, cgroup_number(A, "memory.current"));
 	EXPECT_LE(0, agent_do(&self->agents[0], AGENT_ALLOC, 0, LIMIT / 2));
 	EXPECT_EQ(self->charge_failures,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 	agent_kill(&self->agents[0]);
 
 	START(1, B);
@@ -286,7 +286,7 @@ MEMCG_TEST(reclaims_before_it_fails)
 	EXPECT_EQ(-ENOMEM,
 		  agent_do(&self->agents[1], AGENT_ALLOC, 0, LIMIT / 2));
 	EXPECT_EQ(self->charge_failures + 1,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 	EXPECT_EQ(0, cgroup_event(B, "oom_kill"));
 	EXPECT_EQ(0, cgroup_event(A, "oom_kill"));
 }
@@ -302,7 +302,7 @@ MEMCG_TEST(not_charged_not_limited)
 	START(0, A);
 	EXPECT_EQ(0, agent_alloc(&self->agents[0], len, 3));
 	EXPECT_EQ(self->charge_failures,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 }
 
 /* Allocates, however large the heap lets one buffer be */
@@ -311,12 +311,12 @@ static int alloc_any(struct agent *agent, const char *heap, __u64 len)
 	char old[64];
 	int ret;
 
-	if (heap_attr_read(heap, "max_alloc", old, sizeof(old)) ||
-	    heap_attr_write(heap, "max_alloc", "max"))
+	if (heap_attr_read(heap, "buffer_limit_bytes", old, sizeof(old)) ||
+	    heap_attr_write(heap, "buffer_limit_bytes", "max"))
 		return -EIO;
 	ret = agent_do(agent, AGENT_ALLOC, 0, len);
 
-	return heap_attr_write(heap, "max_alloc", old) ? -EIO : ret;
+	return heap_attr_write(heap, "buffer_limit_bytes", old) ? -EIO : ret;
 }
 
 /*
@@ -338,7 +338,7 @@ MEMCG_TEST(failed_charge_leaves_nothing_charged)
 	EXPECT_EQ(-ENOMEM, alloc_any(&self->agents[0], variant->name, len));
 	EXPECT_TRUE(WAIT_FOR(all_is(A, before, 0)));
 	EXPECT_EQ(self->charge_failures + 1,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 	EXPECT_EQ(0, cgroup_event(A, "oom_kill"));
 }
 
@@ -352,7 +352,7 @@ MEMCG_TEST(absurd_length_is_not_charged)
 				     1ULL << 62));
 	EXPECT_EQ(0, cgroup_event(A, "max"));
 	EXPECT_EQ(self->charge_failures,
-		  heap_attr(variant->name, "failures/charge"));
+		  heap_attr(variant->name, "failures/memcg"));
 }
 
 /* What outlives its cgroup is the parent's */
@@ -394,6 +394,37 @@ MEMCG_TEST(removed_cgroup_leaves_its_charge_to_the_parent)
 	while (i-- > ARRAY_SIZE(fds) / 2)
 		EXPECT_EQ(0, close(fds[i]));
 	EXPECT_CHARGED(MIDDLE, before, 0);
+}
+
+#define PARKED_LEN	MIB(56)
+
+/*
+ * Memory in a pool is charged to nobody. So a task with little memory can leave a lot
+ * there, one size after the other, but no more than the pools may hold.
+ */
+MEMCG_TEST(pools_hold_no_more_than_their_cap_for_a_small_cgroup)
+{
+	long long most = 0, total;
+	size_t len;
+
+	if (!self->charges)
+		SKIP(return, "%s is not charged", variant->name);
+	if (heap_attr(variant->name, "contiguous") == 1)
+		SKIP(return, "%s has an area of its own", variant->name);
+	if (self->max_bytes < 0)
+		SKIP_UNLESS_NEEDED(return, "pool", "no pool behind %s",
+				   variant->name);
+	ASSERT_EQ(0, cgroup_set(A, "memory.max", MIB(64)));
+	START(0, A);
+	for (len = MIB(8); len < PARKED_LEN; len += MIB(1)) {
+		ASSERT_EQ(0, agent_alloc(&self->agents[0], len, 1));
+		ASSERT_EQ(0, agent_do(&self->agents[0], AGENT_CLOSE_ALL, 0, 0));
+		total = pools_total_kib();
+		most = total > most ? total : most;
+	}
+	EXPECT_GE(pools_cap_kib(), most);
+	/* It tried */
+	EXPECT_LE(pools_cap_kib() / 2, most);
 }
 
 int main(int argc, char **argv)

@@ -7,8 +7,8 @@
  * NEED in the environment names, and is skipped elsewhere:
  *
  * spared: a machine without any region for heaps, after coldplug
- * autoload: a machine with carveouts, after coldplug, but nothing else loaded;
- *	and sample, if there is the heap of samples/dma-buf, too
+ * autoload: a machine with carveouts and on-chip memory, after coldplug, but nothing
+ *	else loaded; and sample, if there is the heap of samples/dma-buf, too
  * unloaded: a machine with one CMA area and carveouts, nothing loaded at all
  */
 
@@ -28,6 +28,7 @@
 
 #define TIMEOUT		240
 #define DRIVER		"carveout_heap"
+#define SRAM		"sram_heap"
 #define PROTECTOR	"dma_heap_test_protector"
 #define SAMPLE		"dmabuf_heap_sample"
 
@@ -38,8 +39,8 @@
 
 /* Each after what it needs */
 static const char *const modules[] = {
-	"dma_heap_pool", "dma_heap_buffer", "system_heap", "cma_heap",
-	"carveout_heap",
+	"dma_heap_pool", "dma_heap_buffer", "dma_heap_space", "system_heap",
+	"cma_heap", "carveout_heap", SRAM,
 };
 
 static struct cma_heap cma_heaps[MAX_AREAS];
@@ -145,7 +146,9 @@ static bool heap_works(const char *heap)
 	close(fd);
 	close(heap_fd);
 
-	return fd >= 0 && pool_get(heap, "max_kib") >= 0;
+	/* On-chip memory has no pool */
+	return fd >= 0 && (pool_get(heap, "max_bytes") >= 0 ||
+			   heap_attr(heap, "area/size_bytes") > 0);
 }
 
 static bool all_heaps_work(void)
@@ -239,8 +242,8 @@ TEST(nothing_is_loaded_without_need)
 	EXPECT_EQ(0, heap_names(names, HEAP_MAX));
 	EXPECT_EQ(0, load_by_name("system_heap prefill=" PREFILL));
 	EXPECT_PERMANENT("system_heap");
-	EXPECT_TRUE(WAIT_FOR(pool_get("system", "clean_bytes") == PREFILLED))
-		TH_LOG("%lld bytes", pool_get("system", "clean_bytes"));
+	EXPECT_TRUE(WAIT_FOR(pool_get("system", "zeroed_bytes") == PREFILLED))
+		TH_LOG("%lld bytes", pool_get("system", "zeroed_bytes"));
 	EXPECT_TRUE(all_heaps_work());
 }
 
@@ -267,13 +270,24 @@ static int count_protected(bool refused)
  */
 static void load_failing_protector(struct __test_metadata *_metadata)
 {
-	int i, all = 0;
-	char text[64];
+	int i, all = 0, torn = 0;
+	char text[128];
 
-	for (i = 0; i < carveout_count; i++)
+	for (i = 0; i < carveout_count; i++) {
 		all += carveouts[i].protected;
-	EXPECT_LT(0, all);
-	ASSERT_EQ(0, load_by_name(PROTECTOR " fail_protect=1000000"));
+		if (!strcmp(carveouts[i].heap, "torn"))
+			torn = i;
+	}
+	EXPECT_LT(1, all);
+	ASSERT_TRUE(carveouts[torn].protected);
+
+	/* One that hangs does not stop the others, nor who has loaded it */
+	snprintf(text, sizeof(text), PROTECTOR " fail_protect=1000000 hang_at=0x%llx",
+		 carveouts[torn].base);
+	ASSERT_EQ(0, load_by_name(text));
+	EXPECT_TRUE(WAIT_FOR(count_protected(true) == all - 1));
+	EXPECT_EQ(0, kmsg_errors("torn", "cannot make heap"));
+	ASSERT_EQ(0, file_write(PROTECTOR_FILES "hang_at", "0"));
 	EXPECT_TRUE(WAIT_FOR(count_protected(true) == all));
 	EXPECT_EQ(0, count_protected(false));
 	EXPECT_LE(all, 1000000 - file_number(PROTECTOR_FILES "fail_protect"));
@@ -311,6 +325,8 @@ TEST(carveouts_load_their_module)
 	ASSERT_LT(0, cma_heap_count);
 	EXPECT_PERMANENT(DRIVER);
 	EXPECT_EQ(0, missing_carveouts());
+	EXPECT_PERMANENT(SRAM);
+	EXPECT_TRUE(has_heap("sram"));
 	EXPECT_FALSE(is_loaded("system_heap"));
 	EXPECT_FALSE(is_loaded("cma_heap"));
 	EXPECT_EQ(cma_heap_count, missing_cma_heaps());
@@ -495,9 +511,11 @@ TEST_F_TIMEOUT(unloaded, failing_init_leaves_nothing, TIMEOUT)
 	} order[] = {
 		{ "dma_heap_pool", 0 },
 		{ "dma_heap_buffer", 0 },
+		{ "dma_heap_space", 0 },
 		{ "carveout_heap", 1 },
 		{ "cma_heap", 1 },
 		{ "system_heap", 8 },
+		{ SRAM, 0 },
 	};
 	int i, taken, offered = 0;
 

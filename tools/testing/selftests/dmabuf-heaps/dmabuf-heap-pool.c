@@ -185,8 +185,8 @@ POOL_TEST(closed_pool_keeps_nothing)
 
 	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 16));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, pages)));
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
-	EXPECT_EQ(0, pool_get(variant->name, "max_kib"));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
+	EXPECT_EQ(0, pool_get(variant->name, "max_bytes"));
 	EXPECT_EQ(0, pool_pages(variant->name));
 	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
 
@@ -196,21 +196,21 @@ POOL_TEST(closed_pool_keeps_nothing)
 	EXPECT_EQ(32, COUNTED(misses));
 
 	/* Also what was dirty when it was closed, or in the scrubber's hands */
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 64 << 10));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", MIB(64)));
 	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 32));
 	EXPECT_EQ(32 * pages_of(MIB(1)), pool_pages(variant->name));
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
 	EXPECT_TRUE(WAIT_FOR(!pool_pages(variant->name)))
 		TH_LOG("%s", pool_text(variant->name));
 }
 
-POOL_TEST(lower_max_kib_evicts_the_oldest)
+POOL_TEST(lower_max_bytes_evicts_the_oldest)
 {
 	ASSERT_EQ(0, stay_on_this_cpu());
 	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 32));
 	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name,
 					   32 * pages_of(MIB(1)))));
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 10 << 10));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", MIB(10)));
 	EXPECT_EQ(10 * pages_of(MIB(1)), pool_pages(variant->name));
 
 	/* One that could never fit does not cost those that do */
@@ -256,8 +256,8 @@ static void *flood(void *data)
 		fd = heap_alloc(flooder->heap_fd,
 				lens[pseudo_random(&flooder->state) %
 				     ARRAY_SIZE(lens)]);
-		if (fd < 0) {
-			flooder->failed = "allocation";
+		if (fd < 0 || buf_use(fd)) {
+			flooder->failed = "allocation or use";
 			break;
 		}
 		close(fd);
@@ -278,14 +278,14 @@ static bool flooded(struct flooder *flooders)
 	return true;
 }
 
-POOL_TEST(max_kib_holds_under_flood)
+POOL_TEST(max_bytes_holds_under_flood)
 {
 	const long long max_pages = pages_of(KIB(FLOOD_KIB));
 	struct flooder flooders[FLOODERS] = { };
 	long long most = 0, pages;
 	int i, looks;
 
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", FLOOD_KIB));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", KIB(FLOOD_KIB)));
 	for (i = 0; i < FLOODERS; i++) {
 		flooders[i].heap_fd = self->fd;
 		flooders[i].state = i;
@@ -381,13 +381,13 @@ POOL_TEST(wrong_values_are_refused)
 	}
 
 	/* More than the pool may hold, also where a product overflows */
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 1024));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", MIB(1)));
 	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, MIB(1) + KIB(4), 1));
 	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, KIB(4), 257));
 	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, (size_t)1 << 63, 2));
 	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, (size_t)1 << 44, 4294967295));
 	EXPECT_EQ(0, pool_pages(variant->name));
-	EXPECT_EQ(1024, pool_get(variant->name, "max_kib"));
+	EXPECT_EQ(MIB(1), pool_get(variant->name, "max_bytes"));
 }
 
 #define KILLED		6
@@ -423,8 +423,8 @@ POOL_TEST(killed_processes_give_all_back)
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, allocated);
 	for (round = 0; round < KILL_ROUNDS; round++) {
-		ASSERT_EQ(0, pool_set(variant->name, "max_kib",
-				      round % 2 ? 0 : 256 << 10));
+		ASSERT_EQ(0, pool_set(variant->name, "max_bytes",
+				      round % 2 ? 0 : MIB(256)));
 		*allocated = 0;
 		for (i = 0; i < KILLED; i++) {
 			children[i] = fork();
@@ -561,13 +561,13 @@ static void disturb(int turn)
 		pool_shrink(heap, &count, &freed);
 		break;
 	case 2:
-		pool_set(heap, "max_kib", 4096);
+		pool_set(heap, "max_bytes", MIB(4));
 		break;
 	case 3:
-		pool_set(heap, "max_kib", 0);
+		pool_set(heap, "max_bytes", 0);
 		break;
 	case 4:
-		pool_set(heap, "max_kib", 128 << 10);
+		pool_set(heap, "max_bytes", MIB(128));
 		pool_set(heap, "decay_ms", 30000);
 		break;
 	}
@@ -610,6 +610,68 @@ TEST_F_TIMEOUT(all, nothing_dirty_reaches_user_space, 900)
 	}
 	ASSERT_EQ(0, pool_read_stats(heap_list[0], &after));
 	EXPECT_LT(before.hits + before.dirty_hits, after.hits + after.dirty_hits);
+}
+
+#define SHARE_LEN	MIB(8)
+#define MAX_SHARE	256
+
+/*
+ * Buffers of three quarters of what all pools together may hold, closed one by one;
+ * returns the most there was in all pools after any of them, in KiB
+ */
+static long long fill_share(int heap_fd, int *count)
+{
+	long long most = 0, total;
+	int fds[MAX_SHARE], i;
+
+	*count = KIB(pools_cap_kib()) / 4 * 3 / SHARE_LEN;
+	if (*count > MAX_SHARE)
+		*count = MAX_SHARE;
+	for (i = 0; i < *count; i++) {
+		fds[i] = heap_alloc(heap_fd, SHARE_LEN);
+		if (fds[i] < 0)
+			*count = i;
+	}
+	for (i = 0; i < *count; i++) {
+		close(fds[i]);
+		total = pools_total_kib();
+		most = total > most ? total : most;
+	}
+
+	return most;
+}
+
+/* The cap of each pool alone would let them hold more; what is oldest goes first */
+TEST_F_TIMEOUT(all, all_pools_together_keep_to_one_cap, 900)
+{
+	const long long share = pages_of(SHARE_LEN);
+	long long first, second;
+	int i, count;
+
+	if (heap_count < 2)
+		SKIP(return, "needs two heaps");
+	if (pool_pages(heap_list[0]) < 0 || pool_pages(heap_list[1]) < 0)
+		SKIP_UNLESS_NEEDED(return, "pool", "needs two pools");
+	ASSERT_EQ(0, stay_on_this_cpu());
+	for (i = 0; i < heap_count; i++) {
+		ASSERT_EQ(0, pool_set(heap_list[i], "decay_ms", 600000));
+		ASSERT_EQ(0, pool_set(heap_list[i], "max_bytes",
+				      KIB(meminfo_kib("MemTotal:"))));
+		ASSERT_TRUE(WAIT_FOR(pool_keeps(heap_list[i], self->fds[i])));
+		ASSERT_TRUE(WAIT_FOR(pool_empty(heap_list[i])));
+	}
+	EXPECT_GE(pools_cap_kib(), fill_share(self->fds[0], &count));
+	first = pool_pages(heap_list[0]);
+	/* Not those with memory of two nodes */
+	EXPECT_LE(count * share / 10 * 9, first);
+
+	/* These are the newest, and all stay: the others have to go */
+	EXPECT_GE(pools_cap_kib(), fill_share(self->fds[1], &count));
+	second = pool_pages(heap_list[1]);
+	EXPECT_LE(count * share / 10 * 9, second);
+	EXPECT_LT(pool_pages(heap_list[0]), first);
+	EXPECT_LT(pools_cap_kib() - 2 * (long long)SHARE_LEN / 1024,
+		  pools_total_kib());
 }
 
 int main(int argc, char **argv)

@@ -88,7 +88,7 @@ FIXTURE(protected)
 	int importer;
 	struct heap_left left;
 	long long decay_ms;
-	long long leaked;
+	long long lost;
 	const struct carveout *region;
 };
 
@@ -117,8 +117,8 @@ FIXTURE_SETUP(protected)
 	self->decay_ms = pool_get(region->heap, "decay_ms");
 	ASSERT_EQ(0, carveout_settle(region));
 	ASSERT_EQ(0, pool_set(region->heap, "decay_ms", 600000));
-	self->leaked = carveout_leaked(region->heap);
-	if (self->leaked)
+	self->lost = carveout_lost(region->heap);
+	if (self->lost)
 		SKIP_UNLESS_NEEDED(return, "fresh",
 				   "lost memory when this was run before");
 	self->left = heap_left(region->heap);
@@ -130,9 +130,9 @@ FIXTURE_TEARDOWN(protected)
 
 	EXPECT_NOTHING_LEFT(self->left, region->heap);
 	EXPECT_EQ(0, carveout_settle(region))
-		TH_LOG("free %lld of %llu KiB, %s",
-		       carveout_get(region->heap, "free_kib"),
-		       region->size / 1024, pool_text(region->heap));
+		TH_LOG("free %lld of %llu bytes, %s",
+		       carveout_get(region->heap, "free_bytes"),
+		       region->size, pool_text(region->heap));
 	EXPECT_EQ(0, pool_set(region->heap, "decay_ms", self->decay_ms));
 	close(self->importer);
 	close(self->fd);
@@ -384,7 +384,7 @@ PROTECTED_TEST(all_of_the_region_is_allocated_and_comes_back)
 		}
 		EXPECT_EQ(-ENOMEM, fds[count]);
 		EXPECT_EQ(region->size / KIB(512), count);
-		EXPECT_EQ(0, carveout_get(region->heap, "free_kib"));
+		EXPECT_EQ(0, carveout_get(region->heap, "free_bytes"));
 		while (count--)
 			close(fds[count]);
 	}
@@ -399,15 +399,15 @@ PROTECTED_TEST(refused_protection_fails_the_allocation)
 	ASSERT_EQ(0, protector_set("fail_protect", 3));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(-EIO, heap_alloc(self->fd, len));
-		EXPECT_EQ(region->size / 1024,
-			  carveout_get(region->heap, "free_kib"));
+		EXPECT_EQ(region->size,
+			  carveout_get(region->heap, "free_bytes"));
 	}
 	EXPECT_EQ(0, protector_get("fail_protect"));
 	EXPECT_FALSE(is_protected(region->base, region->size, false));
 	fd = heap_alloc(self->fd, len);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
-	EXPECT_EQ(self->leaked, carveout_leaked(region->heap));
+	EXPECT_EQ(self->lost, carveout_lost(region->heap));
 }
 
 /* Failures that cost memory: last, and of one region only */
@@ -417,7 +417,7 @@ FIXTURE(torn)
 	const struct carveout *region;
 	int fd;
 	int importer;
-	long long leaked;
+	long long lost;
 	int told;
 };
 
@@ -443,7 +443,7 @@ FIXTURE_SETUP(torn)
 	self->fd = heap_open(TORN, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, carveout_settle(self->region));
-	self->leaked = carveout_leaked(TORN);
+	self->lost = carveout_lost(TORN);
 	self->told = times_told(self->region);
 }
 
@@ -451,8 +451,9 @@ FIXTURE_TEARDOWN(torn)
 {
 	EXPECT_EQ(0, protector_set("fail_scrub", 0));
 	EXPECT_EQ(0, protector_set("fail_unprotect", 0));
+	EXPECT_EQ(0, file_write(PROTECTOR "hang_at", "0"));
 	EXPECT_EQ(0, carveout_settle(self->region))
-		TH_LOG("free %lld KiB, %s", carveout_get(TORN, "free_kib"),
+		TH_LOG("free %lld bytes, %s", carveout_get(TORN, "free_bytes"),
 		       pool_text(TORN));
 	close(self->importer);
 	close(self->fd);
@@ -508,18 +509,71 @@ static void lose(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, close(fd));
 	/* Also gives back to the region what is not in use */
 	EXPECT_EQ(0, pool_set(TORN, "decay_ms", 1));
-	EXPECT_TRUE(WAIT_FOR(carveout_leaked(TORN) ==
-			     self->leaked + len / 1024))
+	EXPECT_TRUE(WAIT_FOR(carveout_lost(TORN) == self->lost + len))
 		TH_LOG("%s", pool_text(TORN));
 	EXPECT_EQ(0, protector_get(kind));
-	EXPECT_EQ(self->told + 1, times_told(region));
+	EXPECT_TRUE(WAIT_FOR(times_told(region) == self->told + 1));
 
 	EXPECT_EQ(0, carveout_settle(region));
 	EXPECT_EQ(region->size / page_size() -
-		  carveout_leaked(TORN) * 1024 / page_size(),
+		  carveout_lost(TORN) / page_size(),
 		  pages_outside(self->fd, self->importer, at, len));
 	/* Nobody may rely on it to be safe, nor on it to be accessible */
 	EXPECT_TRUE(is_protected(at, len, true));
+}
+
+#define MAX_WAIT	"/sys/module/carveout_heap/parameters/max_wait_ms"
+#define SHORT_WAIT_MS	500
+
+static int set_max_wait(long long ms)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%lld", ms);
+
+	return file_write(MAX_WAIT, text);
+}
+
+/* An allocation waits as long as it is told to, and others do not wait at all */
+TORN_TEST(hung_scrub_stops_its_own_region_only)
+{
+	const struct carveout *region = self->region;
+	long long max_wait = file_number(MAX_WAIT), waited;
+	int i, heap_fd, fd;
+	char text[32];
+
+	ASSERT_LT(SHORT_WAIT_MS, max_wait);
+	/* All of it is dirty */
+	fd = heap_alloc(self->fd, region->size);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, importer_map(self->importer, fd, IMPORTER_64, DEVICE_WRITES));
+	ASSERT_EQ(0, importer_unmap(self->importer));
+	snprintf(text, sizeof(text), "0x%llx", region->base);
+	ASSERT_EQ(0, file_write(PROTECTOR "hang_at", text));
+	EXPECT_EQ(0, close(fd));
+	waited = heap_attr(TORN, "pool/waited_us");
+	ASSERT_EQ(0, set_max_wait(SHORT_WAIT_MS));
+	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, KIB(64)));
+	waited = heap_attr(TORN, "pool/waited_us") - waited;
+	EXPECT_LE(SHORT_WAIT_MS * 1000 - 20000, waited);
+	EXPECT_GT(max_wait * 1000, waited);
+	ASSERT_EQ(0, set_max_wait(max_wait));
+
+	for (i = 0; i < region_count; i++) {
+		if (&regions[i] == region)
+			continue;
+		heap_fd = heap_open(regions[i].heap, O_RDWR | O_CLOEXEC);
+		fd = heap_alloc(heap_fd, regions[i].size);
+		EXPECT_LE(0, fd)
+			TH_LOG("%s", regions[i].heap);
+		close(fd);
+		close(heap_fd);
+	}
+	ASSERT_EQ(0, file_write(PROTECTOR "hang_at", "0"));
+	EXPECT_EQ(0, carveout_settle(region));
+	fd = heap_alloc(self->fd, region->size);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, close(fd));
 }
 
 TORN_TEST(unscrubbed_range_is_lost)
@@ -530,6 +584,32 @@ TORN_TEST(unscrubbed_range_is_lost)
 TORN_TEST(range_that_stays_protected_is_lost)
 {
 	lose(_metadata, self, "fail_unprotect", KIB(128));
+}
+
+/*
+ * The last test: what the pool keeps is for the next kernel when the machine goes down.
+ * The protector says then what is protected still.
+ */
+TORN_TEST(memory_in_a_pool_stays_protected)
+{
+	size_t len = KIB(64);
+	unsigned long long at;
+	int i, heap_fd, fd;
+
+	for (i = 0; i < region_count; i++) {
+		if (&regions[i] == self->region)
+			continue;
+		heap_fd = heap_open(regions[i].heap, O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, heap_fd);
+		ASSERT_EQ(0, pool_set(regions[i].heap, "decay_ms", 600000));
+		fd = heap_alloc(heap_fd, len);
+		ASSERT_LE(0, fd);
+		at = buf_address(self->importer, fd);
+		EXPECT_EQ(0, close(fd));
+		EXPECT_TRUE(WAIT_FOR(pool_is_clean(regions[i].heap, pages_of(len))));
+		EXPECT_TRUE(is_protected(at, len, true));
+		EXPECT_EQ(0, close(heap_fd));
+	}
 }
 
 static FIXTURE_VARIANT(protected) variant_data[MAX_CARVEOUTS];

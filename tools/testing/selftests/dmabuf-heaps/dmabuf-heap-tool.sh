@@ -116,12 +116,13 @@ list_says_what_sysfs_says()
 			peak_buffers clean dirty failures
 		[ "$name" = system ] && [ "$cached$contig$prot" = yesnono ] &&
 			[ "$fallback" = - ] && [ "$align" = "$(attr alignment)" ] &&
-			[ "$max" = "$(attr max_alloc)" ] && [ "$limit" = "$(attr max_bytes)" ] &&
+			[ "$max" = "$(attr buffer_limit_bytes)" ] &&
+			[ "$limit" = "$(attr heap_limit_bytes)" ] &&
 			[ "$bytes" = "$(attr bytes)" ] && [ "$bytes" -ge 10485760 ] &&
 			[ "$buffers" = "$(attr buffers)" ] && [ "$peak" = "$(attr peak_bytes)" ] &&
 			[ "$peak_buffers" = "$(attr peak_buffers)" ] &&
-			[ "$clean" = "$(attr pool/clean_bytes)" ] &&
-			[ "$dirty" = "$(attr pool/dirty_bytes)" ] &&
+			[ "$clean" = "$(attr pool/zeroed_bytes)" ] &&
+			[ "$dirty" = "$(attr pool/unzeroed_bytes)" ] &&
 			[ "$failures" = "$(sum_of "$heaps/system/failures")" ]
 	}
 }
@@ -198,7 +199,7 @@ used_is_no_leak()
 failure_is_told()
 {
 	before=$(attr failures/too_large)
-	run alloc system $(($(attr max_alloc) + 4096))
+	run alloc system $(($(attr buffer_limit_bytes) + 4096))
 	is 1
 	says "allocation: Cannot allocate memory"
 	[ "$(attr failures/too_large)" = $((before + 1)) ] || problem "it is not counted"

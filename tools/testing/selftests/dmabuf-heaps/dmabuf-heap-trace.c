@@ -29,10 +29,10 @@ FIXTURE(traced)
 	int importer;
 	int open_fds;
 	long long bytes;
-	long long max_kib;
+	long long max_bytes;
 	long long decay_ms;
-	char max_alloc[32];
-	char max_bytes[32];
+	char buffer_limit_bytes[32];
+	char heap_limit_bytes[32];
 	struct pool_stats stats;
 };
 
@@ -151,12 +151,12 @@ FIXTURE_SETUP(traced)
 	self->importer = importer_open();
 	self->open_fds = open_fds();
 	self->bytes = heap_attr(variant->name, "bytes");
-	self->max_kib = pool_get(variant->name, "max_kib");
+	self->max_bytes = pool_get(variant->name, "max_bytes");
 	self->decay_ms = pool_get(variant->name, "decay_ms");
-	ASSERT_EQ(0, heap_attr_read(variant->name, "max_alloc",
-				    self->max_alloc, sizeof(self->max_alloc)));
-	ASSERT_EQ(0, heap_attr_read(variant->name, "max_bytes",
-				    self->max_bytes, sizeof(self->max_bytes)));
+	ASSERT_EQ(0, heap_attr_read(variant->name, "buffer_limit_bytes",
+				    self->buffer_limit_bytes, sizeof(self->buffer_limit_bytes)));
+	ASSERT_EQ(0, heap_attr_read(variant->name, "heap_limit_bytes",
+				    self->heap_limit_bytes, sizeof(self->heap_limit_bytes)));
 	ASSERT_EQ(0, pool_read_stats(heap_pool(variant->name), &self->stats));
 	trace_clear();
 }
@@ -164,12 +164,12 @@ FIXTURE_SETUP(traced)
 FIXTURE_TEARDOWN(traced)
 {
 	trace_end();
-	EXPECT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
+	EXPECT_EQ(0, pool_set(variant->name, "max_bytes", self->max_bytes));
 	EXPECT_EQ(0, pool_set(variant->name, "decay_ms", self->decay_ms));
-	EXPECT_EQ(0, heap_attr_write(variant->name, "max_alloc",
-				     self->max_alloc));
-	EXPECT_EQ(0, heap_attr_write(variant->name, "max_bytes",
-				     self->max_bytes));
+	EXPECT_EQ(0, heap_attr_write(variant->name, "buffer_limit_bytes",
+				     self->buffer_limit_bytes));
+	EXPECT_EQ(0, heap_attr_write(variant->name, "heap_limit_bytes",
+				     self->heap_limit_bytes));
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	close(self->importer);
@@ -202,6 +202,9 @@ TRACE_TEST(alloc_and_free_are_one_event_each)
 	EXPECT_EQ(0, close(copy));
 	EXPECT_EQ(1, traced("dma_heap_free: heap=%s size=%zu inode=%lu",
 			    variant->name, KIB(12), ino));
+	EXPECT_EQ(1, traced("dma_heap_alloc_start: heap=%s size=%zu", variant->name,
+			    KIB(12)));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_start: "));
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc: "));
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_free: "));
 	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
@@ -214,20 +217,66 @@ TRACE_TEST(alloc_and_free_are_one_event_each)
 /* A page too much */
 TRACE_TEST(too_large_is_one_event)
 {
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_alloc", KIB(8)));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", KIB(8)));
 	close(heap_alloc(self->fd, 0));
 	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
 	close(heap_alloc(self->fd, KIB(8) + 1));
 	EXPECT_FAIL_EVENTS(1, KIB(12), "too_large");
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
+	/* One of length zero is no request */
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_start: "));
 }
 
-TRACE_TEST(ceiling_is_one_event)
+/* By the name that the event prints */
+TRACE_TEST(events_of_one_buffer_are_filtered_by_inode)
 {
-	ASSERT_EQ(0, heap_attr_set(variant->name, "max_bytes",
+	const char *filter = INSTANCE "/events/dma_heap/dma_heap_free/filter";
+	int fds[2] = { heap_alloc(self->fd, KIB(4)), heap_alloc(self->fd, KIB(4)) };
+	char text[64];
+
+	ASSERT_LE(0, fds[0]);
+	ASSERT_LE(0, fds[1]);
+	snprintf(text, sizeof(text), "inode == %lu", inode_of(fds[1]));
+	ASSERT_EQ(0, file_write(filter, text));
+	EXPECT_EQ(0, close(fds[0]));
+	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_free: "));
+	EXPECT_EQ(0, close(fds[1]));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_free: "));
+	EXPECT_EQ(0, file_write(filter, "0"));
+}
+
+TRACE_TEST(taking_over_a_buffer_is_one_event)
+{
+	struct agent agent = { };
+	unsigned long ino;
+	pid_t from;
+	int fd;
+
+	if (!cgroup_make(TEST_CGROUP))
+		SKIP_UNLESS_NEEDED(return, "memcg", "no memory controller");
+	ASSERT_EQ(0, agent_start(&agent, TEST_CGROUP, "agent", self->fd));
+	from = agent.pid;
+	ASSERT_EQ(0, agent_do(&agent, AGENT_ALLOC, 0, KIB(8)));
+	fd = agent_give(&agent, 0);
+	ASSERT_LE(0, fd);
+	ino = inode_of(fd);
+	EXPECT_EQ(-EINVAL, buf_charge(fd, 1));
+	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_charge: "));
+	EXPECT_EQ(0, buf_charge(fd, 0));
+	EXPECT_EQ(1, traced("dma_heap_charge: heap=%s size=%zu inode=%lu from=%d",
+			    variant->name, KIB(8), ino, from));
+	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_charge: "));
+	agent_kill(&agent);
+	EXPECT_EQ(0, close(fd));
+	EXPECT_TRUE(WAIT_FOR(cgroup_remove(TEST_CGROUP) != -EBUSY));
+}
+
+TRACE_TEST(limit_is_one_event)
+{
+	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes",
 				   self->bytes + KIB(8)));
 	close(heap_alloc(self->fd, KIB(12)));
-	EXPECT_FAIL_EVENTS(1, KIB(12), "ceiling");
+	EXPECT_FAIL_EVENTS(1, KIB(12), "limit");
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
 }
 
@@ -236,14 +285,14 @@ TRACE_TEST(failed_charge_is_one_event)
 {
 	struct agent agent = { };
 
-	if (pool_waits_for_scrubber(variant->name))
+	if (heap_is_reserved(variant->name))
 		SKIP(return, "%s is not charged", variant->name);
 	if (!cgroup_make(TEST_CGROUP))
 		SKIP_UNLESS_NEEDED(return, "memcg", "no memory controller");
 	ASSERT_EQ(0, cgroup_set(TEST_CGROUP, "memory.max", KIB(1024)));
 	ASSERT_EQ(0, agent_start(&agent, TEST_CGROUP, "agent", self->fd));
 	EXPECT_EQ(-ENOMEM, agent_do(&agent, AGENT_ALLOC, 0, MIB(2)));
-	EXPECT_FAIL_EVENTS(1, MIB(2), "charge");
+	EXPECT_FAIL_EVENTS(1, MIB(2), "memcg");
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
 	agent_kill(&agent);
 	EXPECT_TRUE(WAIT_FOR(cgroup_remove(TEST_CGROUP) != -EBUSY));
@@ -260,7 +309,7 @@ TRACE_TEST(lack_of_memory_is_one_event)
 		fault_knobs_restore();
 		SKIP_UNLESS_NEEDED(return, "faults", "cannot use %s", missing);
 	}
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
 	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fail_nth);
 	for (nth = 1; more; nth++) {
@@ -270,7 +319,7 @@ TRACE_TEST(lack_of_memory_is_one_event)
 		fd = heap_alloc(self->fd, KIB(16));
 		more = fault_injected(fail_nth);
 		failed += fd < 0;
-		EXPECT_FAIL_EVENTS(fd < 0, KIB(16), "memory");
+		EXPECT_FAIL_EVENTS(fd < 0, KIB(16), "nomem");
 		close(fd);
 	}
 	close(fail_nth);
@@ -290,7 +339,7 @@ TRACE_TEST(kill_is_one_event)
 
 	if (heap_largest(variant->name) < (long long)MIB(256))
 		SKIP(return, "%s has no buffers that take long", variant->name);
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib", 0));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", 0));
 	for (i = 0; i < KILLS; i++) {
 		trace_clear();
 		ASSERT_EQ(0, loop_start(&loop, loop_alloc_and_close, &buffer));
@@ -310,7 +359,7 @@ static bool pool_emptied(const char *heap, const char *pool)
 {
 	long long counted, freed;
 
-	if (pool_waits_for_scrubber(heap))
+	if (heap_is_reserved(heap))
 		return true;
 
 	return !pool_shrink(pool, &counted, &freed) && !pool_pages(pool);
@@ -335,7 +384,7 @@ TRACE_TEST(pool_events_agree_with_counters)
 
 	for (i = 0; i < 60; i++) {
 		/* Large enough that some have to be scrubbed on the spot */
-		fd = heap_alloc(self->fd, i % 2 ? KIB(20) : KIB(256));
+		fd = buf_filled(self->fd, i % 2 ? KIB(20) : KIB(256), i);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(0, close(fd));
 	}
@@ -367,7 +416,7 @@ TRACE_TEST(shrinking_is_one_event)
 	long long counted, freed;
 	int fd;
 
-	if (pool_waits_for_scrubber(variant->name))
+	if (heap_is_reserved(variant->name))
 		SKIP(return, "%s gives nothing back to the system",
 		     variant->name);
 	ASSERT_TRUE(WAIT_FOR(pool_emptied(variant->name, pool)));
@@ -504,6 +553,8 @@ TRACE_TEST(maps_and_syncs_tell_what_was_maintained)
 	EXPECT_MAINTAINED("dma_heap_map: dev=",
 			  " inode=%lu size=%zu dir=to_device ", ino, len);
 	ASSERT_EQ(0, importer_do(self->importer, "unmap"));
+	EXPECT_MAINTAINED("dma_heap_unmap: dev=",
+			  " inode=%lu size=%zu dir=to_device ", ino, len);
 	ASSERT_EQ(0, importer_do(self->importer, "map %d",
 				 DEVICE_READS_AND_WRITES));
 	EXPECT_EQ(0, trace_sum(" maintained=", "", "dma_heap_map: "));

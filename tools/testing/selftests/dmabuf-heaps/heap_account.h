@@ -15,30 +15,32 @@
 
 enum failure {
 	TOO_LARGE,
-	CEILING,
-	CHARGE,
-	MEMORY,
+	OVER_LIMIT,
+	MEMCG,
+	NOMEM,
 	KILLED,
 	NR_FAILURES,
 };
 
 static const char *const failure_attrs[NR_FAILURES] = {
-	"failures/too_large", "failures/ceiling", "failures/charge",
-	"failures/memory", "failures/killed",
+	"failures/too_large", "failures/limit", "failures/memcg",
+	"failures/nomem", "failures/killed",
 };
 
 static const char *const fact_attrs[] = {
-	"cached", "contiguous", "protected", "alignment", "fallback",
+	"cached", "contiguous", "protected", "reserved", "alignment", "dma_bits",
+	"alias_of", "fallback", "failures/last",
 };
 
-static const char *const limit_attrs[] = { "max_alloc", "max_bytes" };
+static const char *const limit_attrs[] = { "buffer_limit_bytes", "heap_limit_bytes" };
 static const char *const peak_attrs[] = { "peak_bytes", "peak_buffers" };
 
 static const char *const count_attrs[] = {
-	"bytes", "buffers", "failures/too_large", "failures/ceiling",
-	"failures/charge", "failures/memory", "failures/killed",
-	"pool/clean_bytes", "pool/dirty_bytes", "pool/hits", "pool/dirty_hits",
-	"pool/misses", "pool/scrubbed_bytes",
+	"fallbacks", "bytes", "buffers", "failures/too_large", "failures/limit",
+	"failures/memcg", "failures/nomem", "failures/killed",
+	"pool/zeroed_bytes", "pool/unzeroed_bytes", "pool/hits", "pool/dirty_hits",
+	"pool/misses", "pool/scrubbed_bytes", "pool/untouched_bytes", "pool/lost_bytes",
+	"pool/waited_us",
 };
 
 FIXTURE(account)
@@ -49,7 +51,7 @@ FIXTURE(account)
 	long long buffers;
 	long long failures[NR_FAILURES];
 	/* Of its pool; negative if it has none */
-	long long max_kib;
+	long long max_bytes;
 	char limits[ARRAY_SIZE(limit_attrs)][MAX_TEXT];
 };
 
@@ -73,7 +75,7 @@ FIXTURE_SETUP(account)
 		self->failures[i] = heap_attr(variant->name, failure_attrs[i]);
 		ASSERT_LE(0, self->failures[i]);
 	}
-	self->max_kib = pool_get(variant->name, "max_kib");
+	self->max_bytes = pool_get(variant->name, "max_bytes");
 	for (i = 0; i < ARRAY_SIZE(limit_attrs); i++)
 		ASSERT_EQ(0, heap_attr_read(variant->name, limit_attrs[i],
 					    self->limits[i], MAX_TEXT));
@@ -86,8 +88,8 @@ FIXTURE_TEARDOWN(account)
 	for (i = 0; i < ARRAY_SIZE(limit_attrs); i++)
 		EXPECT_EQ(0, heap_attr_write(variant->name, limit_attrs[i],
 					     self->limits[i]));
-	if (self->max_kib >= 0)
-		EXPECT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
+	if (self->max_bytes >= 0)
+		EXPECT_EQ(0, pool_set(variant->name, "max_bytes", self->max_bytes));
 	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	EXPECT_EQ(self->buffers, heap_attr(variant->name, "buffers"));
 	EXPECT_EQ(self->open_fds, open_fds());
@@ -113,11 +115,11 @@ static inline long long failed_since(const char *heap, const long long *before,
 
 #define FAILED(reason)	failed_since(variant->name, self->failures, reason)
 
-#define EXPECT_FAILED(too_large, ceiling, charge, memory, killed) do {	\
+#define EXPECT_FAILED(too_large, limit, memcg, nomem, killed) do {	\
 	EXPECT_EQ(too_large, FAILED(TOO_LARGE));			\
-	EXPECT_EQ(ceiling, FAILED(CEILING));				\
-	EXPECT_EQ(charge, FAILED(CHARGE));				\
-	EXPECT_EQ(memory, FAILED(MEMORY));				\
+	EXPECT_EQ(limit, FAILED(OVER_LIMIT));				\
+	EXPECT_EQ(memcg, FAILED(MEMCG));				\
+	EXPECT_EQ(nomem, FAILED(NOMEM));				\
 	EXPECT_EQ(killed, FAILED(KILLED));				\
 } while (0)
 

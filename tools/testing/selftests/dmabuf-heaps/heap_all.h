@@ -8,7 +8,7 @@
 
 #include "heap_fixture.h"
 
-static const char *const pool_knobs[] = { "max_kib", "decay_ms" };
+static const char *const pool_knobs[] = { "max_bytes", "decay_ms" };
 
 FIXTURE(all)
 {

@@ -105,6 +105,19 @@ void *buf_map(int fd, size_t len, int prot)
 	return mmap(NULL, len, prot, MAP_SHARED, fd, 0);
 }
 
+/* Writes to a buffer, as all who use one do: only then it is scrubbed when it goes */
+int buf_use(int fd)
+{
+	char *p = buf_map(fd, page_size(), READ_WRITE);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	touch(p, true);
+	munmap(p, page_size());
+
+	return 0;
+}
+
 /* A new buffer that has the pattern of the seed in all its pages and no mapping */
 int buf_filled(int heap_fd, size_t len, __u32 seed)
 {

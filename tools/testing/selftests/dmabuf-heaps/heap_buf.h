@@ -43,6 +43,7 @@ int buf_sync(int fd, __u64 flags);
 int buf_sync_partial(int fd, __u64 flags, __u64 offset, __u64 len);
 int buf_charge(int fd, __u64 flags);
 void *buf_map(int fd, size_t len, int prot);
+int buf_use(int fd);
 int buf_filled(int heap_fd, size_t len, __u32 seed);
 long long buf_find_nonzero(int fd, size_t len);
 void buf_fdinfo(int fd, const char *field, char *value, size_t size);

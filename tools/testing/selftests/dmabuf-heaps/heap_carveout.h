@@ -65,7 +65,7 @@ FIXTURE_SETUP(carveout)
 	fd = region->has_fallback ? heap_open(region->fallback, O_RDWR) : -1;
 	self->falls_back = fd >= 0;
 	close(fd);
-	self->fallbacks = carveout_get(region->heap, "fallbacks");
+	self->fallbacks = heap_attr(region->heap, "fallbacks");
 	self->left = heap_left(region->heap);
 }
 
@@ -75,9 +75,9 @@ FIXTURE_TEARDOWN(carveout)
 
 	EXPECT_NOTHING_LEFT(self->left, region->heap);
 	EXPECT_EQ(0, carveout_settle(region))
-		TH_LOG("free %lld of %llu KiB, %s",
-		       carveout_get(region->heap, "free_kib"),
-		       region->size / 1024, pool_text(region->heap));
+		TH_LOG("free %lld of %llu bytes, %s",
+		       carveout_get(region->heap, "free_bytes"),
+		       region->size, pool_text(region->heap));
 	EXPECT_EQ(0, pool_set(region->heap, "decay_ms", self->decay_ms));
 	close(self->importer);
 	close(self->fd);

@@ -127,12 +127,17 @@ int heap_attr_set(const char *heap_name, const char *attr, long long value)
 	return heap_attr_write(heap_name, attr, text);
 }
 
+bool heap_is_reserved(const char *heap_name)
+{
+	return heap_attr(heap_name, "reserved") == 1;
+}
+
 long long heap_largest(const char *heap_name)
 {
 	char text[64];
 	int ret;
 
-	ret = heap_attr_read(heap_name, "max_alloc", text, sizeof(text));
+	ret = heap_attr_read(heap_name, "buffer_limit_bytes", text, sizeof(text));
 	if (ret)
 		return ret;
 

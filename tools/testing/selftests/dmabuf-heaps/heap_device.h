@@ -36,6 +36,13 @@ long long heap_largest(const char *heap_name);
 size_t heap_fitting(const char *heap_name, size_t len, int count);
 bool heap_has_fallback(const char *heap_name);
 
+/*
+ * Of memory that was set aside for a heap there may be clean some where the pool has
+ * none: it is taken before anything dirty, and if there is none, the scrubber is waited
+ * for.
+ */
+bool heap_is_reserved(const char *heap_name);
+
 /* -1 if the kernel has no list of buffers */
 int heap_buffers(const char *heap_name);
 

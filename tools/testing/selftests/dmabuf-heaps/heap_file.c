@@ -110,10 +110,10 @@ long long meminfo_kib(const char *name)
 }
 
 /*
- * Tells how often the kernel has said something, as an error or worse, that has
+ * Tells how often the kernel has said something, of that level or worse, that has
  * both words in it, whatever their case.
  */
-int kmsg_errors(const char *word, const char *other)
+int kmsg_lines(int level, const char *word, const char *other)
 {
 	char record[8192];
 	int fd, count = 0;
@@ -130,13 +130,18 @@ int kmsg_errors(const char *word, const char *other)
 		record[len] = '\0';
 		/* Without the names of devices that come behind the text */
 		record[strcspn(record, "\n")] = '\0';
-		if (atoi(record) <= 3 && strcasestr(record, word) &&
+		if (atoi(record) <= level && strcasestr(record, word) &&
 		    strcasestr(record, other))
 			count++;
 	}
 	close(fd);
 
 	return count;
+}
+
+int kmsg_errors(const char *word, const char *other)
+{
+	return kmsg_lines(KMSG_ERROR, word, other);
 }
 
 /* Free pages that CPUs keep at hand count as used: with many CPUs, a lot */
@@ -155,6 +160,11 @@ static long per_cpu_free_kib(void)
 	fclose(file);
 
 	return pages * (page_size() / 1024);
+}
+
+long mem_free_kib(void)
+{
+	return meminfo_kib("MemFree:") + per_cpu_free_kib();
 }
 
 /* What a program could still get, to be compared with another reading */

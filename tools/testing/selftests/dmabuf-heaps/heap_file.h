@@ -22,8 +22,13 @@ long long file_value(const char *path, const char *name);
 
 long long vm_counter(const char *name);
 long long meminfo_kib(const char *name);
+long mem_free_kib(void);
 long mem_gettable_kib(void);
 long mem_available_kib(void);
+#define KMSG_ERROR	3
+#define KMSG_INFO	6
+
+int kmsg_lines(int level, const char *word, const char *other);
 int kmsg_errors(const char *word, const char *other);
 
 #endif /* HEAP_FILE_H */

@@ -137,12 +137,12 @@ bool importer_has(int importer, int fd, int device)
 	return ret != -ENODEV;
 }
 
-/* Maps the buffer for a device, until importer_unmap() */
-int importer_map(int importer, int fd, int device, int dir)
+static int attach_and_map(int importer, const char *verb, int fd, int device,
+			  int dir)
 {
 	int ret;
 
-	ret = importer_do(importer, "import %d %d", fd, device);
+	ret = importer_do(importer, "%s %d %d", verb, fd, device);
 	if (ret)
 		return ret;
 	ret = importer_do(importer, "map %d", dir);
@@ -150,6 +150,18 @@ int importer_map(int importer, int fd, int device, int dir)
 		importer_do(importer, "drop");
 
 	return ret;
+}
+
+/* Maps the buffer for a device, until importer_unmap() */
+int importer_map(int importer, int fd, int device, int dir)
+{
+	return attach_and_map(importer, "import", fd, device, dir);
+}
+
+/* The same, for a buffer without struct pages */
+int importer_map_peer(int importer, int fd, int device, int dir)
+{
+	return attach_and_map(importer, "peer", fd, device, dir);
 }
 
 int importer_unmap(int importer)

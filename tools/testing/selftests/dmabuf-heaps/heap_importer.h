@@ -29,6 +29,7 @@ enum importer_device {
 	IMPORTER_BOUNCES = 2,
 	IMPORTER_MOVER = 3,
 	IMPORTER_MOVER_2 = 4,
+	IMPORTER_31 = 31,
 	IMPORTER_32 = 32,
 	IMPORTER_64 = 64,
 };
@@ -67,6 +68,7 @@ int importer_counted(int importer, struct sync_count *clean,
 		     struct sync_count *drop);
 bool importer_has(int importer, int fd, int device);
 int importer_map(int importer, int fd, int device, int dir);
+int importer_map_peer(int importer, int fd, int device, int dir);
 int importer_unmap(int importer);
 int importer_bounces(int importer);
 long long importer_reads(int importer, size_t offset, size_t len, __u32 seed);

@@ -31,7 +31,7 @@ FIXTURE(memcg)
 	long long charge_failures;
 	long long kills;
 	/* Of its pool; negative if it has none */
-	long long max_kib;
+	long long max_bytes;
 	bool charges;
 	struct agent_race *races;
 	struct agent agents[MAX_AGENTS];
@@ -68,7 +68,7 @@ FIXTURE_SETUP(memcg)
 	ASSERT_EQ(is_needed("unaccounted"), !accounting_is_on());
 	/* Carveouts are not the system's memory */
 	self->charges = accounting_is_on() &&
-			!pool_waits_for_scrubber(variant->name);
+			!heap_is_reserved(variant->name);
 	self->races = mmap(NULL, page_size(), READ_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->races);
@@ -79,9 +79,9 @@ FIXTURE_SETUP(memcg)
 	self->open_fds = open_fds();
 	self->bytes = heap_attr(variant->name, "bytes");
 	self->buffers = heap_attr(variant->name, "buffers");
-	self->charge_failures = heap_attr(variant->name, "failures/charge");
+	self->charge_failures = heap_attr(variant->name, "failures/memcg");
 	self->kills = vm_counter("oom_kill");
-	self->max_kib = pool_get(variant->name, "max_kib");
+	self->max_bytes = pool_get(variant->name, "max_bytes");
 }
 
 FIXTURE_TEARDOWN(memcg)
@@ -90,8 +90,8 @@ FIXTURE_TEARDOWN(memcg)
 
 	for (i = 0; i < MAX_AGENTS; i++)
 		agent_kill(&self->agents[i]);
-	if (self->max_kib >= 0)
-		EXPECT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
+	if (self->max_bytes >= 0)
+		EXPECT_EQ(0, pool_set(variant->name, "max_bytes", self->max_bytes));
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
 	EXPECT_EQ(self->buffers, heap_attr(variant->name, "buffers"));

@@ -22,6 +22,7 @@ static const char *const words[] = {
 	"importer",	/* has heap_test_importer */
 	"list",		/* has the list of buffers in debugfs */
 	"memcg",	/* has memory cgroups */
+	"poison",	/* can poison pages */
 	"pool",		/* has pools, whose counters are in debugfs */
 	"prctl",	/* has a prctl() against huge pages */
 	"protector",	/* has heap_test_protector */
@@ -36,8 +37,10 @@ static const char *const words[] = {
 	"alarm",	/* has a clock with an alarm that wakes it up */
 	"bounces",	/* has a device that gets copies of all memory */
 	"copies",	/* gives movers copies of the buffers of the heap "system" */
+	"disk",		/* has a disk at /dev/vda, and zram */
 	"direct",	/* has a device that sees all memory, but not the caches */
 	"gigabyte",	/* has more than 1 GiB of memory */
+	"hibernation",	/* can hibernate to /dev/vda */
 	"highmem",	/* has 512 MiB or more above 4 GiB */
 	"mknod",	/* lets the tests make device nodes */
 	"mover",	/* has devices that move bytes: QEMU's edu, or a DMA engine */
@@ -56,6 +59,7 @@ static const char *const words[] = {
 	"chunks",	/* has CMA heaps that keep chunks of 64 KiB */
 	"cma",		/* has a default CMA area */
 	"fresh",	/* has a carveout nobody has used since boot */
+	"sram",		/* has on-chip memory for a heap, and partitions with mistakes */
 	"marker",	/* has carveouts that were dirty at boot */
 
 	/* When modules are loaded */

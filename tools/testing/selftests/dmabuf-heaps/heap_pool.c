@@ -28,6 +28,7 @@ static const struct {
 	STAT(misses),
 	STAT(scrubbed_pages),
 	STAT(paid_pages),
+	STAT(untouched_pages),
 	STAT(evicted_pages),
 	STAT(decayed_pages),
 	STAT(shrunk_pages),
@@ -122,16 +123,18 @@ bool pool_is_clean(const char *heap_name, long long pages)
 /* Runs the pool's shrinker on all there is in it */
 int pool_shrink(const char *heap_name, long long *counted, long long *freed)
 {
-	char path[128], text[64];
+	struct pool_stats before, after;
+	char path[128];
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/shrink",
 		 heap_name);
-	ret = file_read(path, text, sizeof(text));
-	if (ret)
-		return ret;
+	ret = pool_read_stats(heap_name, &before) ?: file_write(path, "1") ?:
+	      pool_read_stats(heap_name, &after);
+	*counted = before.clean_pages + before.dirty_pages;
+	*freed = after.shrunk_pages - before.shrunk_pages;
 
-	return sscanf(text, "%lld %lld", counted, freed) == 2 ? 0 : -EIO;
+	return ret;
 }
 
 /* Empties it; false until also what the scrubber had in its hands is gone */
@@ -146,9 +149,14 @@ bool pool_empty(const char *heap_name)
 /* Whether it takes what it gets: not for a while after reclaim */
 bool pool_keeps(const char *heap_name, int heap_fd)
 {
-	close(heap_alloc(heap_fd, KIB(4)));
+	long long pages;
+	int fd;
 
-	return pool_pages(heap_name) > 0;
+	fd = heap_alloc(heap_fd, KIB(4));
+	pages = pool_pages(heap_name);
+	close(fd);
+
+	return pool_pages(heap_name) > pages;
 }
 
 /* Puts @count dirty buffers into the pool, as far as it takes them */
@@ -200,18 +208,31 @@ int pool_set(const char *heap_name, const char *knob, long long value)
 	return pool_write(heap_name, knob, text);
 }
 
-/*
- * Of memory that was reserved there may be clean some where the pool has none: it
- * is taken before anything dirty, and if there is none, the scrubber is waited for.
- */
-bool pool_waits_for_scrubber(const char *heap_name)
+long long pools_total_kib(void)
 {
-	char path[128];
+	return file_number("/sys/kernel/dma_heap/total_pools_kb");
+}
 
-	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/carveout",
-		 heap_name);
+#define POOLS_PERCENT \
+	"/sys/module/dma_heap_pool/parameters/max_total_percent"
 
-	return !access(path, F_OK);
+long long pools_percent(void)
+{
+	return file_number(POOLS_PERCENT);
+}
+
+int pools_set_percent(long long percent)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", percent);
+
+	return file_write(POOLS_PERCENT, text);
+}
+
+long long pools_cap_kib(void)
+{
+	return meminfo_kib("MemTotal:") / 100 * pools_percent();
 }
 
 int pool_prefill(const char *heap_name, size_t size, unsigned int count)

@@ -15,6 +15,7 @@ struct pool_stats {
 	long long misses;
 	long long scrubbed_pages;
 	long long paid_pages;
+	long long untouched_pages;
 	long long evicted_pages;
 	long long decayed_pages;
 	long long shrunk_pages;
@@ -36,7 +37,12 @@ int pool_fill(int heap_fd, size_t len, int count);
 long long pool_get(const char *heap_name, const char *knob);
 int pool_set(const char *heap_name, const char *knob, long long value);
 int pool_write(const char *heap_name, const char *knob, const char *text);
-bool pool_waits_for_scrubber(const char *heap_name);
+
+/* KiB in all pools together, and what there may be */
+long long pools_total_kib(void);
+long long pools_cap_kib(void);
+long long pools_percent(void);
+int pools_set_percent(long long percent);
 int pool_prefill(const char *heap_name, size_t size, unsigned int count);
 
 #endif /* HEAP_POOL_H */

@@ -17,8 +17,9 @@ FIXTURE(pool)
 	int open_fds;
 	int buffers;
 	long long bytes;
-	long long max_kib;
+	long long max_bytes;
 	long long decay_ms;
+	long long percent;
 	long long reclaimable;
 	long available;
 	struct pool_stats stats;
@@ -37,8 +38,8 @@ FIXTURE_SETUP(pool)
 	if (pool_read_stats(variant->name, &self->stats))
 		SKIP_UNLESS_NEEDED(return, "pool", "no pool behind %s",
 				   variant->name);
-	self->max_kib = pool_get(variant->name, "max_kib");
-	ASSERT_LE(0, self->max_kib);
+	self->max_bytes = pool_get(variant->name, "max_bytes");
+	ASSERT_LE(0, self->max_bytes);
 	self->decay_ms = pool_get(variant->name, "decay_ms");
 	ASSERT_LE(0, self->decay_ms);
 
@@ -51,8 +52,10 @@ FIXTURE_SETUP(pool)
 	self->open_fds = open_fds();
 	self->buffers = heap_buffers(variant->name);
 	self->bytes = heap_attr(variant->name, "bytes");
-	ASSERT_EQ(0, pool_set(variant->name, "max_kib",
-			      meminfo_kib("MemTotal:")));
+	ASSERT_EQ(0, pool_set(variant->name, "max_bytes",
+			      KIB(meminfo_kib("MemTotal:"))));
+	self->percent = pools_percent();
+	ASSERT_EQ(0, pools_set_percent(100));
 	ASSERT_EQ(0, pool_set(variant->name, "decay_ms", 600000));
 	ASSERT_EQ(0, pool_read_stats(variant->name, &self->stats));
 }
@@ -62,7 +65,8 @@ FIXTURE_TEARDOWN(pool)
 	EXPECT_EQ(self->open_fds, open_fds());
 	EXPECT_EQ(self->buffers, heap_buffers(variant->name));
 	EXPECT_EQ(self->bytes, heap_attr(variant->name, "bytes"));
-	EXPECT_EQ(0, pool_set(variant->name, "max_kib", self->max_kib));
+	EXPECT_EQ(0, pools_set_percent(self->percent));
+	EXPECT_EQ(0, pool_set(variant->name, "max_bytes", self->max_bytes));
 	EXPECT_EQ(0, pool_set(variant->name, "decay_ms", self->decay_ms));
 	EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name)));
 	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));

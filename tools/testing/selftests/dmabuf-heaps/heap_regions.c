@@ -106,28 +106,39 @@ static void default_area(char *area, size_t size)
 }
 
 /* What there should be: two for the default area, one for every other one */
+static void add_cma_heap(struct cma_heap *heap, const char *name, const char *area,
+			 const char *suffix)
+{
+	snprintf(heap->heap, HEAP_NAME_SIZE, "%s%s", name, suffix);
+	snprintf(heap->area, HEAP_NAME_SIZE, "%s", area);
+	snprintf(heap->pool, HEAP_NAME_SIZE, "%s%s", area, suffix);
+}
+
+/* With the uncached ones, where the kernel has them */
 int cma_heaps_find(struct cma_heap *heaps, int max)
 {
-	char common[HEAP_NAME_SIZE];
+	static const char *const suffixes[] = { "", "-uncached", NULL };
+	char common[HEAP_NAME_SIZE], path[2 * HEAP_NAME_SIZE];
 	DIR *dir = opendir(AREAS);
 	const char *area;
-	int count = 0;
+	int count = 0, i;
 
 	if (!dir)
 		return 0;
 	default_area(common, sizeof(common));
-	while (count < max && (area = next_name(dir))) {
-		if (count + 1 < max && !strcmp(area, common))
-			heaps[count++] = (struct cma_heap) {
-				.heap = DEFAULT_AREA_HEAP
-			};
-		snprintf(heaps[count++].heap, HEAP_NAME_SIZE, "%s", area);
+	while ((area = next_name(dir))) {
+		for (i = 0; suffixes[i] && count + 1 < max; i++) {
+			snprintf(path, sizeof(path), "/sys/class/dma_heap/%s%s",
+				 area, suffixes[i]);
+			if (i && access(path, F_OK))
+				continue;
+			if (!strcmp(area, common))
+				add_cma_heap(&heaps[count++], DEFAULT_AREA_HEAP,
+					     area, suffixes[i]);
+			add_cma_heap(&heaps[count++], area, area, suffixes[i]);
+		}
 	}
 	closedir(dir);
-	for (int i = 0; i < count; i++)
-		snprintf(heaps[i].area, HEAP_NAME_SIZE, "%s",
-			 strcmp(heaps[i].heap, DEFAULT_AREA_HEAP) ?
-			 heaps[i].heap : common);
 
 	return count;
 }
@@ -140,7 +151,7 @@ const char *heap_pool(const char *heap)
 
 	for (i = 0; i < count; i++)
 		if (!strcmp(heaps[i].heap, heap))
-			return heaps[i].area;
+			return heaps[i].pool;
 
 	return heap;
 }
@@ -217,8 +228,7 @@ static bool read_carveout(const char *node, struct carveout *carveout)
 
 	snprintf(carveout->node, HEAP_NAME_SIZE, "%s", node);
 	if (!string_property(node, "heap-name", carveout->heap, HEAP_NAME_SIZE))
-		snprintf(carveout->heap, HEAP_NAME_SIZE, "%.*s",
-			 (int)strcspn(node, "@"), node);
+		snprintf(carveout->heap, HEAP_NAME_SIZE, "%s", node);
 	carveout->has_fallback = string_property(node, "heap-fallback",
 						 carveout->fallback,
 						 HEAP_NAME_SIZE);
@@ -230,7 +240,7 @@ static bool read_carveout(const char *node, struct carveout *carveout)
 	return true;
 }
 
-/* Nodes called bad-, twin- or ring- are there to be refused, if not all of them */
+/* Nodes called bad- or twin- are there to be refused, ring- leads nowhere */
 int carveouts_find(struct carveout *carveouts, int max)
 {
 	DIR *dir = opendir(NODES);
@@ -253,28 +263,23 @@ long long carveout_get(const char *heap, const char *attribute)
 {
 	char path[2 * HEAP_NAME_SIZE];
 
-	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/carveout/%s",
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/area/%s",
 		 heap, attribute);
 
 	return file_number(path);
 }
 
-/* KiB of the region that are lost for good */
-long long carveout_leaked(const char *heap)
+/* Bytes of the region that are lost for good */
+long long carveout_lost(const char *heap)
 {
-	char path[2 * HEAP_NAME_SIZE];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/stats",
-		 heap);
-
-	return file_value(path, "leaked_pages") * (long long)page_size() / 1024;
+	return heap_attr(heap, "pool/lost_bytes");
 }
 
 /* Whether all of the region is free and clean, the pool empty */
 static bool carveout_settled(const struct carveout *carveout)
 {
-	return carveout_get(carveout->heap, "free_kib") +
-	       carveout_leaked(carveout->heap) == carveout->size / 1024;
+	return carveout_get(carveout->heap, "free_bytes") +
+	       carveout_lost(carveout->heap) == carveout->size;
 }
 
 /* Waits for that, with a pool that does not keep what it has */
@@ -297,13 +302,20 @@ size_t carveout_alignment(const struct carveout *carveout, size_t len)
 	return alignment > carveout->alignment ? alignment : carveout->alignment;
 }
 
-/* A buffer of the heap's own, or an error: -ENOMEM if it is of its fallback */
+/*
+ * A buffer of the heap's own, or an error: -ENOMEM if it is of its fallback. It is
+ * used, so that it is dirty when it goes, unless only devices may.
+ */
 int region_alloc(const char *heap, int heap_fd, __u64 len)
 {
 	int fd = heap_alloc(heap_fd, len);
 
-	if (fd < 0 || !strcmp(buf_exporter(fd), heap))
+	if (fd < 0)
 		return fd;
+	if (!strcmp(buf_exporter(fd), heap)) {
+		buf_use(fd);
+		return fd;
+	}
 	close(fd);
 
 	return -ENOMEM;

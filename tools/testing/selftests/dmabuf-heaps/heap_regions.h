@@ -15,10 +15,11 @@
 #define MAX_AREAS	32
 #define MAX_CARVEOUTS	32
 
-/* A heap on a CMA area: the default one has two */
+/* A heap on a CMA area, and the name of its pool: the default area's has two names */
 struct cma_heap {
 	char heap[HEAP_NAME_SIZE];
 	char area[HEAP_NAME_SIZE];
+	char pool[HEAP_NAME_SIZE];
 };
 
 /*
@@ -48,7 +49,7 @@ int carveouts_find(struct carveout *carveouts, int max);
 bool node_exists(const char *node);
 void node_device(char *device, size_t size, const char *node);
 long long carveout_get(const char *heap, const char *attribute);
-long long carveout_leaked(const char *heap);
+long long carveout_lost(const char *heap);
 int carveout_settle(const struct carveout *carveout);
 size_t carveout_alignment(const struct carveout *carveout, size_t len);
 
