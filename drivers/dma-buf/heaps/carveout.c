@@ -381,6 +381,10 @@ void carveout_shutdown(struct carveout *carveout)
 	if (!carveout->source.protected)
 		return;
 
+	/* Pairs with carveout_add(), in a worker that may not have come that far */
+	if (!smp_load_acquire(&carveout->published))
+		return;
+
 	ret = carveout_drain(carveout);
 	if (ret)
 		pr_warn("%s: memory in use or lost stays protected: %pe\n",
@@ -426,6 +430,8 @@ int carveout_add(struct carveout *carveout, const char *name,
 	/* The heap is new, and fails only if it were there already */
 	if (source->nomap)
 		WARN_ON(register_pm_notifier(&carveout->pm_notifier));
+	/* Pairs with carveout_shutdown() */
+	smp_store_release(&carveout->published, true);
 
 	return 0;
 }

@@ -6,12 +6,15 @@
 #ifndef _CARVEOUT_H
 #define _CARVEOUT_H
 
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 #include "heap_source.h"
 
+struct device;
 struct gen_pool;
 
 /**
@@ -25,6 +28,10 @@ struct gen_pool;
  *		waits for the scrubber gets what it gives
  * @space: free page frames, all zeroed and not protected
  * @pm_notifier: sees to hibernation
+ * @published: the heap is there
+ * @dev: the device of a protected region, with a reference until the heap is there
+ * @publish_work: makes the heap of a protected region
+ * @waiting: entry in the list of regions that wait for dma_heap_set_protection()
  */
 struct carveout {
 	struct dma_heap_source source;
@@ -34,6 +41,10 @@ struct carveout {
 	struct mutex alloc_lock;	/* outermost */
 	struct gen_pool *space;
 	struct notifier_block pm_notifier;
+	bool published;
+	struct device *dev;
+	struct work_struct publish_work;
+	struct list_head waiting;
 };
 
 static inline struct carveout *to_carveout(struct dma_heap_source *source)
@@ -46,11 +57,8 @@ int carveout_add(struct carveout *carveout, const char *name,
 		 const char *fallback);
 void carveout_shutdown(struct carveout *carveout);
 
-/* carveout_of.c */
-void carveout_retry_protected(void);
-
 /* carveout_protect.c */
-bool carveout_has_protection(void);
+bool carveout_await_protection(struct carveout *carveout);
 int carveout_protect(struct carveout *carveout, phys_addr_t base, size_t size);
 int carveout_unprotect(struct carveout *carveout, phys_addr_t base,
 		       size_t size);

@@ -166,6 +166,11 @@ static int carveout_check_use(struct device *dev, struct carveout *carveout)
 		return dev_err_probe(dev, -EINVAL,
 				     "no-map: needs heap-uncached or heap-protected, too\n");
 
+	if (carveout->source.protected &&
+	    of_property_present(dev->of_node, "heap-fallback"))
+		return dev_err_probe(dev, -EINVAL,
+				     "heap-fallback: not for a region that is heap-protected\n");
+
 	/* A stray access of the CPU to what firmware guards can end in a panic */
 	if (carveout->source.protected && !carveout->source.nomap)
 		return dev_err_probe(dev, -EINVAL,
@@ -204,14 +209,6 @@ static int carveout_publish(struct device *dev, struct carveout *carveout)
 	if (ret)
 		return ret;
 
-	if (carveout->source.protected && fallback)
-		return dev_err_probe(dev, -EINVAL,
-				     "heap-fallback: not for a region that is heap-protected\n");
-
-	if (carveout->source.protected && !carveout_has_protection())
-		return dev_err_probe(dev, -EPROBE_DEFER,
-				     "waiting for a driver to call dma_heap_set_protection()\n");
-
 	name = name ?: node_name;
 	ret = carveout_add(carveout, name, fallback);
 	if (ret)
@@ -225,13 +222,37 @@ static int carveout_check(struct device *dev, struct carveout *carveout)
 	return carveout_parse(dev, carveout) ?:
 	       carveout_check_region(dev, carveout) ?:
 	       carveout_align(dev, carveout) ?:
-	       carveout_check_use(dev, carveout) ?:
-	       carveout_publish(dev, carveout);
+	       carveout_check_use(dev, carveout);
+}
+
+/* Without a heap the device can be offered to its driver again */
+static void carveout_publish_work(struct work_struct *work)
+{
+	struct carveout *carveout = container_of(work, struct carveout,
+						 publish_work);
+	struct device *dev = carveout->dev;
+
+	if (carveout_publish(dev, carveout)) {
+		device_release_driver(dev);
+		kfree(carveout);
+	}
+	put_device(dev);
+}
+
+/* The secure world takes its time: neither a boot nor a shutdown waits for it here */
+static void carveout_publish_protected(struct device *dev,
+				       struct carveout *carveout)
+{
+	carveout->dev = get_device(dev);
+	INIT_WORK(&carveout->publish_work, carveout_publish_work);
+	if (carveout_await_protection(carveout))
+		dev_info(dev, "waiting for a driver to call dma_heap_set_protection()\n");
 }
 
 /* A heap stays when its device goes, so it has no memory of the device's */
 static int carveout_probe(struct platform_device *pdev)
 {
+	struct device *dev = &pdev->dev;
 	struct carveout *carveout;
 	int ret;
 
@@ -239,12 +260,17 @@ static int carveout_probe(struct platform_device *pdev)
 	if (!carveout)
 		return -ENOMEM;
 
-	ret = carveout_check(&pdev->dev, carveout);
+	ret = carveout_check(dev, carveout);
+	if (!ret && !carveout->source.protected)
+		ret = carveout_publish(dev, carveout);
 	if (ret) {
 		kfree(carveout);
 		return ret;
 	}
+
 	platform_set_drvdata(pdev, carveout);
+	if (carveout->source.protected)
+		carveout_publish_protected(dev, carveout);
 
 	return 0;
 }
@@ -271,54 +297,6 @@ static struct platform_driver carveout_driver = {
 		.suppress_bind_attrs = true,
 	},
 };
-
-/**
- * struct carveout_retry - a region that is offered to its driver again
- * @work: does so
- * @dev: the device of the region, with a reference
- */
-struct carveout_retry {
-	struct work_struct work;
-	struct device *dev;
-};
-
-static void carveout_retry_probe(struct work_struct *work)
-{
-	struct carveout_retry *retry = container_of(work, struct carveout_retry,
-						    work);
-
-	if (device_attach(retry->dev) < 0)
-		dev_err(retry->dev, "cannot probe again\n");
-	put_device(retry->dev);
-	kfree(retry);
-}
-
-/* In a worker: the secure world can hang, and then only for this region */
-static int carveout_retry(struct device *dev, void *unused)
-{
-	struct carveout_retry *retry;
-
-	if (!of_device_is_compatible(dev->of_node, COMPATIBLE) ||
-	    !of_property_read_bool(dev->of_node, "heap-protected"))
-		return 0;
-
-	/* Without memory, which the kernel tells, the others may have more luck */
-	retry = kmalloc(sizeof(*retry), GFP_KERNEL);
-	if (!retry)
-		return 0;
-
-	INIT_WORK(&retry->work, carveout_retry_probe);
-	retry->dev = get_device(dev);
-	queue_work(system_unbound_wq, &retry->work);
-
-	return 0;
-}
-
-/* Offer the regions again that wait for a protection; none before the driver is there */
-void carveout_retry_protected(void)
-{
-	bus_for_each_dev(&platform_bus_type, NULL, NULL, carveout_retry);
-}
 
 static int __init carveout_init(void)
 {

@@ -6,8 +6,11 @@
 #include <linux/dma-heap-protect.h>
 #include <linux/errno.h>
 #include <linux/export.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "carveout.h"
 
@@ -24,10 +27,33 @@ struct carveout_protection {
 /* Set once and never changed, with what it points to */
 static struct carveout_protection *carveout_protection;
 
-bool carveout_has_protection(void)
+/* Guards the pointer until it is set, and the regions that wait for that */
+static DEFINE_MUTEX(waiting_lock);
+static LIST_HEAD(waiting_regions);
+
+/*
+ * In a worker for each region: the secure world can hang, and then only for this one.
+ * Nothing waits for the worker.
+ */
+static void carveout_queue(struct carveout *carveout)
 {
-	/* Pairs with the cmpxchg(): the caller sees what it points to */
-	return smp_load_acquire(&carveout_protection);
+	queue_work(system_unbound_wq, &carveout->publish_work);
+}
+
+/* Run the publish_work once there is a protection; returns whether it has to wait for that */
+bool carveout_await_protection(struct carveout *carveout)
+{
+	bool waits;
+
+	mutex_lock(&waiting_lock);
+	waits = !carveout_protection;
+	if (waits)
+		list_add_tail(&carveout->waiting, &waiting_regions);
+	else
+		carveout_queue(carveout);
+	mutex_unlock(&waiting_lock);
+
+	return waits;
 }
 
 /* Nothing for a carveout that is not protected */
@@ -71,6 +97,8 @@ int carveout_scrub_protected(struct dma_heap_source *source, struct page *page,
 int dma_heap_set_protection(const struct dma_heap_protect_ops *ops, void *data)
 {
 	struct carveout_protection *protection;
+	struct carveout *carveout, *next;
+	int ret = 0;
 
 	if (!ops->protect || !ops->unprotect || !ops->scrub)
 		return -EINVAL;
@@ -81,12 +109,21 @@ int dma_heap_set_protection(const struct dma_heap_protect_ops *ops, void *data)
 
 	protection->ops = ops;
 	protection->data = data;
-	if (cmpxchg(&carveout_protection, NULL, protection)) {
-		kfree(protection);
-		return -EBUSY;
-	}
-	carveout_retry_protected();
 
-	return 0;
+	mutex_lock(&waiting_lock);
+	if (carveout_protection) {
+		kfree(protection);
+		ret = -EBUSY;
+	} else {
+		carveout_protection = protection;
+		list_for_each_entry_safe(carveout, next, &waiting_regions,
+					 waiting) {
+			list_del(&carveout->waiting);
+			carveout_queue(carveout);
+		}
+	}
+	mutex_unlock(&waiting_lock);
+
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_set_protection, DMA_BUF_HEAP);

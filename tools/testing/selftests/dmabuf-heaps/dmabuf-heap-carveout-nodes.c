@@ -91,17 +91,19 @@ static const struct {
 	{ "bad-empty@bc800000", "bad-empty@bc800000",
 	  "no memory is reserved" },
 	{ "bad-pages@bc900000", "bad-pages@bc900000",
-	  "whole pages" },
+	  "the region is not made of whole pages" },
 	{ "bad-nomap@bca00000", "bad-nomap@bca00000",
-	  "no-map" },
+	  "no-map: needs heap-uncached or heap-protected" },
 	{ "bad-alignment-odd@bcc00000", "bad-alignment-odd@bcc00000",
-	  "heap-alignment" },
+	  "heap-alignment 0x3000: must be a power of two" },
 	{ "bad-alignment-small@bcd00000", "bad-alignment-small@bcd00000",
-	  "heap-alignment" },
+	  "heap-alignment 0x800: must be a power of two" },
 	{ "bad-alignment-large@bce00000", "bad-alignment-large@bce00000",
-	  "heap-alignment" },
+	  "heap-alignment 0x200000: must be a power of two" },
 	{ "bad-alignment-zero@bcf00000", "bad-alignment-zero@bcf00000",
-	  "heap-alignment" },
+	  "heap-alignment 0x0: must be a power of two" },
+	{ "bad-alignment-empty@bd400000", "bad-alignment-empty@bd400000",
+	  "heap-alignment: must be a number of 32 bits" },
 	{ "bad-protected@bd000000", "bad-protected@bd000000",
 	  "heap-fallback: not for" },
 	{ "bad-protected-mapped@bd100000", "bad-protected-mapped@bd100000",
@@ -117,9 +119,15 @@ static const struct {
 	  "a-name-of-sixty-four-characters-which-is-one-more-than-there-may",
 	  "cannot make heap" },
 	{ "bad-name-slash@bd900000", "bad/name", "cannot make heap" },
+	{ "bad-name-number@bdc00000", "bad-name-number@bdc00000",
+	  "heap-name: must be a string" },
+	{ "bad-fallback-number@bdf00000", "bad-fallback-number@bdf00000",
+	  "heap-fallback: must be a string" },
 	{ "bad-place@2000000000", "bad-place@2000000000",
 	  "the page at 0x0000002000000000 is not reserved memory" },
 };
+
+#define NAME_RULE	"a heap needs a name of 1 to 63 characters without '/'"
 
 TEST(nodes_with_mistakes_have_no_heap)
 {
@@ -140,6 +148,8 @@ TEST(nodes_with_mistakes_have_no_heap)
 		EXPECT_LE(1, kmsg_errors(device, bad[i].message))
 			TH_LOG("what was said of %s", device);
 	}
+	/* The empty one, the long one and the one with a slash */
+	EXPECT_LE(3, kmsg_errors("dma_heap: ", NAME_RULE));
 }
 
 TEST(good_nodes_beside_bad_ones_have_heaps)

@@ -86,15 +86,6 @@ static int hibernate(void)
 	return file_write(POWER "state", "disk");
 }
 
-static bool has_heap(const char *heap)
-{
-	int fd = heap_open(heap, O_RDWR | O_CLOEXEC);
-
-	close(fd);
-
-	return fd >= 0;
-}
-
 /* The region is whole, in the pool and outside */
 static bool is_whole(const struct carveout *carveout)
 {
@@ -117,7 +108,7 @@ static void refuse(struct __test_metadata *_metadata, const char *heap)
 	EXPECT_EQ(before + 1, kmsg_errors("", "no hibernation: memory in use"));
 	EXPECT_EQ(0, close(fd));
 	for (i = 0; i < carveout_count; i++)
-		EXPECT_TRUE(!has_heap(carveouts[i].heap) ||
+		EXPECT_TRUE(!heap_exists(carveouts[i].heap) ||
 			    WAIT_FOR(is_whole(&carveouts[i])))
 			TH_LOG("%s after %s was refused", carveouts[i].heap, heap);
 	EXPECT_NOTHING_LEFT(left, heap);
@@ -129,13 +120,13 @@ HIBERNATION_TEST(buffer_that_would_not_be_saved_forbids_it)
 	int i, refused = 0, protected = 0;
 
 	for (i = 0; i < carveout_count; i++) {
-		if (!carveouts[i].unmapped || !has_heap(carveouts[i].heap))
+		if (!carveouts[i].unmapped || !heap_exists(carveouts[i].heap))
 			continue;
 		refuse(_metadata, carveouts[i].heap);
 		refused++;
 		protected += carveouts[i].protected;
 	}
-	if (has_heap("sram"))
+	if (heap_exists("sram"))
 		refuse(_metadata, "sram");
 	else
 		SKIP_UNLESS_NEEDED(return, "sram", "no heap sram");
@@ -178,7 +169,7 @@ HIBERNATION_TEST(saved_buffers_survive_and_all_else_is_scrubbed)
 	for (i = 0; i < carveout_count; i++) {
 		const struct carveout *carveout = &carveouts[i];
 
-		if (!carveout->unmapped || !has_heap(carveout->heap))
+		if (!carveout->unmapped || !heap_exists(carveout->heap))
 			continue;
 		EXPECT_TRUE(WAIT_FOR(is_whole(carveout)));
 		EXPECT_EQ(scrubbed[i] + (long long)carveout->size,

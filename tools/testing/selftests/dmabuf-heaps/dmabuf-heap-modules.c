@@ -32,10 +32,12 @@
 #define PROTECTOR	"dma_heap_test_protector"
 #define SAMPLE		"dmabuf_heap_sample"
 
-/* Two that are right and many that are not, which do no harm to those */
+/* Two that are right and eight that are not, which do no harm to those */
 #define PREFILL		"4096:x,65536:3,4096,4096:1:1,0:1,1000:1,65536:4294967297," \
 			"18446744073709617152:1,:,1048576:2"
 #define PREFILLED	(3 * KIB(64) + 2 * MIB(1))
+#define PREFILL_WRONG	8
+#define WAITS		"waiting for a driver to call dma_heap_set_protection()"
 
 /* Each after what it needs */
 static const char *const modules[] = {
@@ -126,17 +128,6 @@ static int unload(const char *module)
 	return syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
 }
 
-static bool has_heap(const char *heap)
-{
-	int fd = heap_open(heap, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		return false;
-	close(fd);
-
-	return true;
-}
-
 /* A heap that can be seen can be used, and is there as a whole */
 static bool heap_works(const char *heap)
 {
@@ -173,7 +164,7 @@ static int missing_carveouts(void)
 
 	for (i = 0; i < carveout_count; i++)
 		missing += !carveouts[i].protected &&
-			   !has_heap(carveouts[i].heap);
+			   !heap_exists(carveouts[i].heap);
 
 	return missing;
 }
@@ -183,7 +174,7 @@ static int missing_cma_heaps(void)
 	int i, missing = 0;
 
 	for (i = 0; i < cma_heap_count; i++)
-		missing += !has_heap(cma_heaps[i].heap);
+		missing += !heap_exists(cma_heaps[i].heap);
 
 	return missing;
 }
@@ -244,6 +235,8 @@ TEST(nothing_is_loaded_without_need)
 	EXPECT_PERMANENT("system_heap");
 	EXPECT_TRUE(WAIT_FOR(pool_get("system", "zeroed_bytes") == PREFILLED))
 		TH_LOG("%lld bytes", pool_get("system", "zeroed_bytes"));
+	EXPECT_EQ(PREFILL_WRONG, kmsg_errors("system_heap: ", "cannot prefill"));
+	EXPECT_EQ(1, kmsg_errors("system_heap: ", "cannot prefill 4096:x: "));
 	EXPECT_TRUE(all_heaps_work());
 }
 
@@ -259,7 +252,7 @@ static int count_protected(bool refused)
 			count += refused ?
 				 kmsg_errors(carveouts[i].heap,
 					     "cannot make heap") > 0 :
-				 has_heap(carveouts[i].heap);
+				 heap_exists(carveouts[i].heap);
 
 	return count;
 }
@@ -280,6 +273,7 @@ static void load_failing_protector(struct __test_metadata *_metadata)
 	}
 	EXPECT_LT(1, all);
 	ASSERT_TRUE(carveouts[torn].protected);
+	EXPECT_EQ(all, kmsg_lines(KMSG_INFO, "dma-heap-carveout", WAITS));
 
 	/* One that hangs does not stop the others, nor who has loaded it */
 	snprintf(text, sizeof(text), PROTECTOR " fail_protect=1000000 hang_at=0x%llx",
@@ -297,19 +291,27 @@ static void load_failing_protector(struct __test_metadata *_metadata)
 	EXPECT_TRUE(all_heaps_work());
 }
 
+/* True once the driver, which leaves a device that it has no heap for, has made one */
+static bool offered(const struct carveout *carveout)
+{
+	char device[2 * HEAP_NAME_SIZE];
+
+	node_device(device, sizeof(device), carveout->node);
+	offer_device(device);
+
+	return heap_exists(carveout->heap);
+}
+
 /* When it can, it is up to somebody to try again */
 static void try_protected_again(struct __test_metadata *_metadata)
 {
-	char device[2 * HEAP_NAME_SIZE];
 	int i;
 
 	ASSERT_EQ(0, file_write(PROTECTOR_FILES "fail_protect", "0"));
 	for (i = 0; i < carveout_count; i++) {
 		if (!carveouts[i].protected)
 			continue;
-		node_device(device, sizeof(device), carveouts[i].node);
-		offer_device(device);
-		EXPECT_TRUE(WAIT_FOR(has_heap(carveouts[i].heap)))
+		EXPECT_TRUE(WAIT_FOR(offered(&carveouts[i])))
 			TH_LOG("no heap %s", carveouts[i].heap);
 	}
 }
@@ -326,7 +328,7 @@ TEST(carveouts_load_their_module)
 	EXPECT_PERMANENT(DRIVER);
 	EXPECT_EQ(0, missing_carveouts());
 	EXPECT_PERMANENT(SRAM);
-	EXPECT_TRUE(has_heap("sram"));
+	EXPECT_TRUE(heap_exists("sram"));
 	EXPECT_FALSE(is_loaded("system_heap"));
 	EXPECT_FALSE(is_loaded("cma_heap"));
 	EXPECT_EQ(cma_heap_count, missing_cma_heaps());
@@ -340,7 +342,7 @@ TEST(carveouts_load_their_module)
 		EXPECT_PERMANENT(modules[i]);
 
 	for (i = 0; i < carveout_count; i++)
-		EXPECT_EQ(!carveouts[i].protected, has_heap(carveouts[i].heap));
+		EXPECT_EQ(!carveouts[i].protected, heap_exists(carveouts[i].heap));
 	load_failing_protector(_metadata);
 	try_protected_again(_metadata);
 	EXPECT_TRUE(all_heaps_work());
@@ -452,7 +454,7 @@ static int probe_with_failures(struct __test_metadata *_metadata, int fail_nth,
 		fault_inject(fail_nth, nth);
 		offer_device(device);
 		injected = fault_injected(fail_nth);
-		if (has_heap(carveout->heap))
+		if (heap_exists(carveout->heap))
 			break;
 		EXPECT_TRUE(injected)
 			TH_LOG("%s: no heap without a reason", device);
@@ -465,7 +467,7 @@ static int probe_with_failures(struct __test_metadata *_metadata, int fail_nth,
 		if (!injected)
 			break;
 	}
-	EXPECT_TRUE(has_heap(carveout->heap));
+	EXPECT_TRUE(heap_exists(carveout->heap));
 
 	return nth;
 }
@@ -535,7 +537,7 @@ TEST_F_TIMEOUT(unloaded, failing_init_leaves_nothing, TIMEOUT)
 	EXPECT_GE(1, missing_cma_heaps());
 	EXPECT_EQ(2, cma_heap_count);
 	for (i = 0; i < carveout_count; i++) {
-		if (carveouts[i].protected || has_heap(carveouts[i].heap))
+		if (carveouts[i].protected || heap_exists(carveouts[i].heap))
 			continue;
 		taken = probe_with_failures(_metadata, self->fail_nth,
 					    &carveouts[i]);

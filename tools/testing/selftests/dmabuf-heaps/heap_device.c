@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/ioctl.h>
 
 #include "heap_buf.h"
@@ -53,6 +54,17 @@ int heap_open(const char *name, int flags)
 	fd = open(path, flags);
 
 	return fd < 0 ? -errno : fd;
+}
+
+bool heap_exists(const char *name)
+{
+	int fd = heap_open(name, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+
+	return true;
 }
 
 int heap_ioctl(int heap_fd, unsigned int cmd, void *arg)

@@ -15,6 +15,7 @@
 bool heap_is_asked_for(const char *name);
 int heap_names(char names[][HEAP_NAME_SIZE], int max);
 int heap_open(const char *name, int flags);
+bool heap_exists(const char *name);
 int heap_ioctl(int heap_fd, unsigned int cmd, void *arg);
 int heap_alloc_flags(int heap_fd, __u64 len, __u32 fd_flags);
 int heap_alloc(int heap_fd, __u64 len);
