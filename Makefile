@@ -38,6 +38,7 @@ help:
 	@echo '  check-n     the kernel builds without heaps'
 	@echo '  check-debug selftests under KASAN, lockdep, kmemleak, DMA debugging and more'
 	@echo '  check-cma   selftests of heaps on CMA areas and on carveouts of a device tree'
+	@echo '  check-kexec  a kernel that boots the next one, while it has buffers'
 	@echo '  check-boards  one kernel with heaps as modules, boards that need them and do not'
 	@echo '  check-pool  selftests of the pool in a machine with two nodes and 5 GiB of memory'
 	@echo '  check-reclaim  selftests of the pool beside a disk that is read, and swap'
@@ -97,7 +98,7 @@ check:
 check-all:
 	$(call parts,$(PARTS) $(MORE))
 
-CHECKS := check-y check-m check-n check-cma check-pool check-reclaim check-swiotlb check-smmu \
+CHECKS := check-y check-m check-n check-cma check-kexec check-pool check-reclaim check-swiotlb check-smmu \
 	check-passthrough check-restricted check-arm check-riscv \
 	check-demo check-kcsan check-versal
 $(CHECKS): check-%:

@@ -50,7 +50,7 @@ contents()
 	series) echo tree python3 perl diffutils ;;
 	series-build) echo series kernel arm64 ccache ;;
 	harness | deps) echo make gcc libc6-dev python3 git ;;
-	y | cma | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | versal) echo "$suite" ;;
+	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | versal) echo "$suite" ;;
 	debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
 	hwkit) echo selftests ;;
 	m | board-* | kunit-arm64) echo "$suite" kmod ;;

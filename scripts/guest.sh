@@ -3,6 +3,7 @@
 # Boot a kernel in QEMU: guest.sh RUN VARIANT STEPS [OVERLAY.dtso...]; STEPS "shell" is interactive.
 # QEMU_CPU: QEMU's options for CPU and accelerator, instead of the fastest it has.
 # MODULES=coldplug: load only the modules that devices ask for; MODULES=bare: load none.
+# NEXT=1: the kernel and the initramfs are disks, too, for a kernel that boots the next.
 # Logs in build/log/RUN; result stream in build/results/RUN.ktap.
 # Exit 0: all well; 1: a step, the kernel or a test failed; 2: no verdict.
 . "$(dirname "$0")/lib.sh"
@@ -94,6 +95,13 @@ if [ "$steps" = shell ]; then
 fi
 
 scripts/initramfs.sh "$variant" "$steps" "$dir/initramfs.cpio"
+
+# As /dev/vda and /dev/vdb
+disk() { qemu+=(-drive "file=$2,if=none,id=$1,format=raw,readonly=on" -device "virtio-blk-pci,drive=$1"); }
+if [ -n "${NEXT:-}" ]; then
+	disk kernel "$image"
+	disk initramfs "$dir/initramfs.cpio"
+fi
 
 # What must be in the results, said before the guest can lose it
 awk '!/^#/ && NF { print "## expect", $1 } END { print "## expect kernel" }' "$steps" >"$ktap"

@@ -7,7 +7,7 @@
 kernel_of()
 {
 	case $1 in
-	y | cma | pool | reclaim | swiotlb | smmu | passthrough | restricted | million) echo y ;;
+	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million) echo y ;;
 	m | kunit-arm64 | board-*) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
@@ -54,19 +54,19 @@ movers()
 }
 
 # machine PART: set what guest.sh needs to know of the machine of a part: MEM, CPUS,
-# APPEND, MODULES, args (of QEMU) and overlays
+# APPEND, MODULES, NEXT, args (of QEMU) and overlays
 machine()
 {
 	local need='' seed=${SEED:+heap_model_kunit.seed=$SEED}
 
-	MEM=2G CPUS=2 APPEND='' MODULES='' args=() overlays=()
+	MEM=2G CPUS=2 APPEND='' MODULES='' NEXT='' args=() overlays=()
 	case $1 in
 	y)
 		overlays=(probe)
 		movers
 		;;
 	m) overlays=(probe) ;;
-	# With a disk to hibernate to
+	# With a disk to hibernate to. The base copies page tables of 48 bits only (nolva).
 	cma)
 		memory_that_ends
 		truncate -s 2G "$OUT/swap"
@@ -77,6 +77,15 @@ machine()
 		dirty_regions 0xc0e00000
 		movers
 		APPEND+=" cma_heap.chunk_kib=64"
+		;;
+	# Boots the kernel that it has as a disk. The secure world hangs in "torn". An ITS
+	# would keep its tables in memory that the next kernel takes.
+	kexec)
+		memory_that_ends
+		NEXT=1
+		args=(-machine "its=off")
+		APPEND+=" arm64.nolva dma_heap_test_protector.hang_at=0xb9000000"
+		overlays=(carveout sram)
 		;;
 	# The second node ends above 4 GiB and both begin below; memory to unplug
 	pool)
@@ -223,9 +232,9 @@ build_part()
 # boot_part PART RUN STEPS: boot its machine with these steps
 boot_part()
 {
-	local args overlays MEM CPUS APPEND MODULES
+	local args overlays MEM CPUS APPEND MODULES NEXT
 
 	machine "$1"
-	MEM=$MEM CPUS=$CPUS APPEND=$APPEND MODULES=$MODULES QEMU_ARGS="${args[*]}" \
+	MEM=$MEM CPUS=$CPUS APPEND=$APPEND MODULES=$MODULES NEXT=$NEXT QEMU_ARGS="${args[*]}" \
 		scripts/guest.sh "$2" "$(kernel_of "$1")" "$3" "${overlays[@]}"
 }

@@ -20,6 +20,7 @@ static const char *const words[] = {
 	"faults",	/* allocations in the kernel can be made to fail */
 	"hugepages",	/* has transparent huge pages */
 	"importer",	/* has heap_test_importer */
+	"kexec",	/* can boot another kernel */
 	"list",		/* has the list of buffers in debugfs */
 	"memcg",	/* has memory cgroups */
 	"poison",	/* can poison pages */
