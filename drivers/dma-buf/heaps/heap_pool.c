@@ -573,8 +573,6 @@ void dma_heap_pool_put(struct dma_heap_pool *pool,
 	LIST_HEAD(leaving);
 	int ret = 0;
 
-	if (!backing->zeroed)
-		backing->written_back = false;
 	backing->freed = jiffies;
 	if (!backing->bin)
 		pool_adopt(pool, backing);

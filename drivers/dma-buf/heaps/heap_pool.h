@@ -72,6 +72,7 @@ void dma_heap_pool_get_stats(struct dma_heap_pool *pool,
 			     struct dma_heap_pool_stats *stats);
 #if IS_ENABLED(CONFIG_KUNIT)
 struct shrinker *dma_heap_pool_shrinker(struct dma_heap_pool *pool, bool idle);
+struct notifier_block *dma_heap_pool_oom_notifier(struct dma_heap_pool *pool);
 #endif
 
 #endif /* _DMA_HEAP_POOL_H */

@@ -213,10 +213,16 @@ void dma_heap_pool_shrink_fini(struct dma_heap_pool *pool)
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
-/* Only for tests: they call count and scan as reclaim does */
+/* Only for tests: they call these as reclaim does */
 struct shrinker *dma_heap_pool_shrinker(struct dma_heap_pool *pool, bool idle)
 {
 	return idle ? pool->idle_shrinker : pool->shrinker;
 }
 EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_shrinker);
+
+struct notifier_block *dma_heap_pool_oom_notifier(struct dma_heap_pool *pool)
+{
+	return &pool->oom_nb;
+}
+EXPORT_SYMBOL_IF_KUNIT(dma_heap_pool_oom_notifier);
 #endif

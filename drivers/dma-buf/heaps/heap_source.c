@@ -108,6 +108,13 @@ void dma_heap_memory_zero(struct page *page, size_t len)
 }
 EXPORT_SYMBOL_NS_GPL(dma_heap_memory_zero, DMA_BUF_HEAP);
 
+/* Has the machine reported any page as broken? */
+static bool any_page_is_poisoned(void)
+{
+	return IS_ENABLED(CONFIG_MEMORY_FAILURE) &&
+	       unlikely(atomic_long_read(&num_poisoned_pages));
+}
+
 /**
  * dma_heap_memory_is_poisoned - has the machine reported one of these pages as broken?
  * @page: first of the pages
@@ -122,16 +129,14 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_memory_zero, DMA_BUF_HEAP);
  */
 bool dma_heap_memory_is_poisoned(struct page *page, size_t len)
 {
-#ifdef CONFIG_MEMORY_FAILURE
 	size_t i;
 
-	if (likely(!atomic_long_read(&num_poisoned_pages)))
+	if (!any_page_is_poisoned())
 		return false;
 
 	for (i = 0; i < len >> PAGE_SHIFT; i++)
 		if (PageHWPoison(nth_page(page, i)))
 			return true;
-#endif
 
 	return false;
 }
@@ -141,6 +146,10 @@ static bool source_backing_is_poisoned(struct dma_heap_backing *backing)
 {
 	struct scatterlist *sg;
 	int i;
+
+	/* Not once for each chunk */
+	if (!any_page_is_poisoned())
+		return false;
 
 	for_each_sgtable_sg(&backing->sgt, sg, i)
 		if (dma_heap_memory_is_poisoned(sg_page(sg), sg->length))

@@ -5,6 +5,8 @@
 
 #include <linux/array_size.h>
 #include <linux/jiffies.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
@@ -126,6 +128,28 @@ static void pool_shrink_spares_backing_being_scrubbed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 128), DECOY_PAGES);
 	KUNIT_EXPECT_EQ(test, pool_count(ctx), SHRINK_EMPTY);
 	expect_reclaimable(ctx, 0);
+}
+
+/* Also counts what it gave back, but not what the scrubber has: that goes afterwards */
+static void pool_oom_takes_all_and_counts_it(struct kunit *test)
+{
+	struct pool_test *ctx = test->priv;
+	struct notifier_block *nb = dma_heap_pool_oom_notifier(ctx->pool);
+	unsigned long freed = 100;
+
+	/* The kernel knows it */
+	KUNIT_ASSERT_EQ(test, unregister_oom_notifier(nb), 0);
+	KUNIT_ASSERT_EQ(test, register_oom_notifier(nb), 0);
+
+	pool_put_clean(ctx, pool_get(ctx, 4));
+	pool_hold_scrubber(ctx);
+	pool_put(ctx, pool_get(ctx, 8));
+	nb->notifier_call(nb, 0, &freed);
+	KUNIT_EXPECT_EQ(test, freed, 100 + 4 + 8);
+	KUNIT_EXPECT_EQ(test, pool_pages(ctx), DECOY_PAGES);
+
+	pool_release_scrubber(ctx);
+	pool_wait_pages(ctx, 0);
 }
 
 /* Free backings until the pool keeps one */
@@ -346,6 +370,7 @@ const struct kunit_case pool_shrink_cases[] = {
 	KUNIT_CASE(pool_shrink_of_empty_pool_frees_nothing),
 	KUNIT_CASE_PARAM(pool_shrink_frees_dirty_then_oldest, shrink_gen_params),
 	KUNIT_CASE(pool_shrink_spares_backing_being_scrubbed),
+	KUNIT_CASE(pool_oom_takes_all_and_counts_it),
 	KUNIT_CASE_SLOW(pool_keeps_nothing_after_direct_reclaim),
 	KUNIT_CASE(pool_counts_for_a_batch_at_least),
 	KUNIT_CASE(pool_drop_caches_takes_all),

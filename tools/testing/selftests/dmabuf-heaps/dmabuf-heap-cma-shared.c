@@ -5,7 +5,7 @@
  * get at the same memory, and movable pages in the area survive.
  *
  * Needs CONFIG_CMA_DEBUGFS. NEED in the environment names what must not be lacking:
- * cma, chunks, importer.
+ * cma, areas, chunks, importer.
  */
 
 #include <sys/mman.h>
@@ -81,6 +81,39 @@ CMA_TEST(pool_gives_way_to_others)
 		EXPECT_TRUE(WAIT_FOR(pool_empty(variant->name.pool)));
 		EXPECT_EQ(self->others, area_get(variant->name.area, "used"));
 	}
+}
+
+/* Of an area that is not @area, or NULL */
+static const char *other_area(const char *area)
+{
+	int i;
+
+	for (i = 0; i < heap_count; i++)
+		if (strcmp(heaps[i].area, area))
+			return heaps[i].area;
+
+	return NULL;
+}
+
+/* All of another area is wanted, and more than that, while there is a pool here */
+CMA_TEST(shortage_of_another_area_leaves_the_pool)
+{
+	const char *other = other_area(variant->name.area);
+	long long pages, kept;
+
+	if (!other)
+		SKIP_UNLESS_NEEDED(return, "areas", "no second area");
+	ASSERT_EQ(0, pool_fill(self->fd, MIB(1), 2));
+	EXPECT_TRUE(WAIT_FOR(pool_all_clean(variant->name.pool)));
+	kept = pool_pages(variant->name.pool);
+	EXPECT_EQ(pages_of(MIB(2)), kept);
+	pages = area_get(other, "count");
+	if (!area_set(other, "alloc", pages)) {
+		EXPECT_EQ(-ENOMEM, area_set(other, "alloc", 1));
+		EXPECT_EQ(0, area_set(other, "free", pages));
+	}
+	EXPECT_EQ(kept, pool_pages(variant->name.pool))
+		TH_LOG("%s", pool_text(variant->name.pool));
 }
 
 /* The next round of a task that wants all of the area, which others have some of */

@@ -299,7 +299,7 @@ HEAP_TEST(unwritable_argument_leaves_nothing)
 {
 	struct dma_heap_allocation_data *data;
 	long before;
-	int i;
+	int i, lowest;
 
 	data = mmap(NULL, page_size(), READ_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -308,6 +308,8 @@ HEAP_TEST(unwritable_argument_leaves_nothing)
 	data->len = MIB(1);
 	ASSERT_EQ(0, mprotect(data, page_size(), PROT_READ));
 
+	lowest = dup(self->fd);
+	ASSERT_EQ(0, close(lowest));
 	before = mem_available_kib();
 	for (i = 0; i < COPY_OUT_FAULTS; i++) {
 		ASSERT_EQ(-EFAULT, heap_ioctl(self->fd, DMA_HEAP_IOCTL_ALLOC,
@@ -315,6 +317,9 @@ HEAP_TEST(unwritable_argument_leaves_nothing)
 		ASSERT_EQ(self->open_fds, open_fds());
 	}
 	EXPECT_EQ(0, data->fd);
+	/* A number can be taken without a file */
+	EXPECT_EQ(lowest, dup(self->fd));
+	EXPECT_EQ(0, close(lowest));
 	EXPECT_NEW_BUFFERS(0);
 	EXPECT_MEM_BACK(before);
 	EXPECT_EQ(0, munmap(data, page_size()));
