@@ -72,7 +72,7 @@ awk '
 	}' "${fragments[@]}" >"$dir/wanted.config"
 # Stock has no options for what it cannot do
 case $variant in
-*-stock) sed -i -E '/CONFIG_DMABUF_HEAPS_(SYSTEM_|CARVEOUT)/d' "$dir/wanted.config" ;;
+*-stock) sed -i -E '/CONFIG_DMABUF_HEAPS_(SYSTEM_|CMA_|CARVEOUT)/d' "$dir/wanted.config" ;;
 esac
 
 # Configure again only if something that decides the result has changed
