@@ -7,6 +7,7 @@ T ?=
 PART ?=
 TEST ?=
 TIMES ?= 5
+M ?=
 SEED ?=
 BOARD ?=
 LONG ?=
@@ -32,6 +33,8 @@ help:
 	@echo '  check       the tests; ends with N passed, N failed, N skipped'
 	@echo '  check-all   with those that take longer'
 	@echo '  check-stress PART="p ..." TIMES=n: parts again and again beside a busy CPU'
+	@echo '  mutants     the code broken on purpose, in each of the ways of scripts/mutants.list: is it'
+	@echo '              found? M="glob ...": some of them'
 	@echo '  inventory   PART="p ...": take what is in build/results as what these parts have to have'
 	@echo '  check-y     selftests in a kernel with heaps built in'
 	@echo '  check-m     selftests with heaps as modules'
@@ -114,6 +117,10 @@ check-stress:
 	$(call ready,$(patsubst series,series-build,$(or $(PART),$(PARTS))))
 	@scripts/stress.sh $(TIMES) $(or $(PART),$(PARTS))
 
+mutants:
+	$(call ready,kunit-uml m cma)
+	@scripts/mutants.py $(M)
+
 inventory:
 	@scripts/report --inventory $(INVENTORY) --update $(patsubst %,build/results/%.ktap,$(or $(PART),$(PARTS)))
 
@@ -164,6 +171,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards check-stress inventory \
+.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards check-stress mutants inventory \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest bench picture shell menuconfig hwkit arches \
 	clean mrproper

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# In the guest: load the KUnit suites that are modules, if any, then print the results
-# of all suites there are, as one stream.
+# In the guest: load the KUnit suites that are modules, if any, or only that of the module
+# $1, then print the results of all suites there are, as one stream.
 RESULTS=/sys/kernel/debug/kunit
 
-for module in $(find /lib/modules -name '*_kunit.ko' 2>/dev/null | sort); do
+for module in $(find /lib/modules -name "${1:-*_kunit}.ko" 2>/dev/null | sort); do
 	modprobe "$(basename "$module" .ko)" || exit 1
 done
 

@@ -248,7 +248,7 @@ every_target_names_its_packages()
 {
 	local target command
 
-	for target in demo tools harness series check check-all check-y check-m check-n check-debug check-cma \
+	for target in demo tools harness series check check-all mutants check-y check-m check-n check-debug check-cma \
 		check-boards check-demo check-kcsan check-pool check-swiotlb check-arm check-riscv check-x86 kunit kunit-kcsan lint bench \
 		picture shell selftest menuconfig tree; do
 		command=$(make -n --no-print-directory "$target" | grep -o 'scripts/deps.sh[^&]*')

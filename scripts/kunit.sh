@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Run the KUnit suites of the heaps on User Mode Linux, with the kernel's kunit.py.
-# Results in build/results/kunit-uml.ktap.
+# Run the KUnit suites of the heaps on User Mode Linux, with the kernel's kunit.py:
+# kunit.sh [build | run SUITE.TEST]. Results in build/results/kunit-uml.ktap.
+# TIMEOUT: seconds for all of them.
 . "$(dirname "$0")/lib.sh"
 
 dir=$OUT/kunit-uml
@@ -29,12 +30,16 @@ kunit config "${config[@]}" --build_dir "$dir" "${arch[@]}" >"$LOG/kunit-uml-con
 build_step "kunit uml" "$dir" 710 kunit build "${config[@]}" \
 	--build_dir "$dir" "${arch[@]}" --jobs "$JOBS" || exit 2
 
+[ "${1:-}" != build ] || exit 0
+only=()
+[ "${1:-}" != run ] || only=("$2")
+
 rm -f "$ktap"
 rc=0
-LIMIT=900 kunit exec "${config[@]}" --build_dir "$dir" "${arch[@]}" --timeout 600 \
+LIMIT=900 kunit exec "${config[@]}" --build_dir "$dir" "${arch[@]}" --timeout "${TIMEOUT:-600}" \
 	--kernel_args panic_on_warn=1 --kernel_args heap_test_helpers.need=builtin,faults,trace \
 	${SEED:+--kernel_args "heap_model_kunit.seed=$SEED"} \
-	--raw_output=all >"$log" 2>&1 || rc=$?
+	--raw_output=all "${only[@]}" >"$log" 2>&1 || rc=$?
 [ "$V" = 0 ] || cat "$log"
 # The kernel's messages in between are no results; a time stamp may precede the lines
 sed -E 's/^\[ *[0-9]+\.[0-9]+\]( \[[^]]*\])? ?//; s/\r$//' "$log" >"$log.plain"

@@ -4,7 +4,8 @@
 # prints: selftest.sh NAME [PART] (without NAME: list them). Without PART it is the first
 # one in which, by the inventory, the fewest of its tests are skipped. HEAP and NEED are
 # those that the part has for it, unless they are in the environment. TEST=name: this test
-# alone. LONG=1: programs that know a longer run make it.
+# alone. LONG=1: programs that know a longer run make it. STEP_LIMIT: seconds for it.
+# Where KUnit is, in part kunit-arm64, NAME can be the module of a suite, too.
 . "$(dirname "$0")/lib.sh"
 . scripts/parts.sh
 
@@ -44,11 +45,13 @@ for variable in HEAP NEED; do
 done
 
 build_part "$part"
+limit=${STEP_LIMIT:-1800}
 steps=$LOG/selftest.steps
-case $(kernel_of "$part") in
-arm | riscv | x86) echo "$name 1800 /selftests/dmabuf-heaps/$name ${TEST:+-t $TEST}" >"$steps" ;;
+case $(kernel_of "$part"):$name in
+arm:* | riscv:* | x86:*) echo "$name $limit /selftests/dmabuf-heaps/$name ${TEST:+-t $TEST}" >"$steps" ;;
+*:*_kunit) echo "$name $limit /guest/kunit.sh $name" >"$steps" ;;
 *)
-	echo "$name 1800 cd /selftests/dmabuf-heaps && $assignments${LONG:+LONG=$LONG }./$name${TEST:+ -t $TEST}" >"$steps"
+	echo "$name $limit cd /selftests/dmabuf-heaps && $assignments${LONG:+LONG=$LONG }./$name${TEST:+ -t $TEST}" >"$steps"
 	;;
 esac
 say selftest "$name in the machine of part $part: $(sed 's/.*&& //' "$steps")"
