@@ -69,6 +69,10 @@ report()
 	report_says 0 "report: what is in the inventory passes" "5 passed, 0 failed, 1 skipped" ''
 	report_says 0 "report: a number in a reason does not matter" "1 skipped" 's/64 bytes/8 bytes/'
 	finds "a failed test" "not ok 2 heap.cached" 's/^ok 2 heap/not &/'
+	report_says 0 "report: a step may begin again in the next kernel" "5 passed, 0 failed, 1 skipped" \
+		's/^## step prog/&\n&/'
+	finds "a step that began again in between" "3 results planned, 1 came" \
+		's/^ok 2 heap.*/## step prog\nTAP version 13\n1..2\nok 1 heap.cached.opens/; s/^ok 3/ok 2/'
 	finds "what a failed test said" "    prog.c:7:cached:Expected 1" \
 		's/^ok 2 heap/# prog.c:7:cached:Expected 1 == 2\nnot &/'
 	finds "what a failed script said" "    kbuild.sh: not what" \

@@ -104,6 +104,9 @@ class Parser:
             text = text[prefix.end():]
             depth += 1
 
+    def has_begun(self):
+        return self.suites or any(level.used() for level in self.levels)
+
     def token(self, text, depth, kunit):
         plan, result = PLAN.match(text), RESULT.match(text)
         if plan:
@@ -233,7 +236,9 @@ class Run:
         if kind == 'expect':
             self.expected.append(name)
         elif kind == 'step':
-            self.close(self.open)
+            # It begins once more in a kernel that it has booted, if it has said nothing yet
+            if name != self.open or self.parser.has_begun():
+                self.close(self.open)
             self.open, self.parser = name, Parser()
         elif kind == 'exit':
             self.done.add(name)

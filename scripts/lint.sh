@@ -194,6 +194,16 @@ long_tests()
 			print $2 ": " $1 " lines, more than " max }'
 }
 
+# The threat model names tests: each has to be one
+threats()
+{
+	grep -oE '``[a-z0-9]+(_[a-z0-9]+)+``' Documentation/driver-api/dma-buf-heaps-threats.rst |
+		tr -d '`' | grep -v '_bytes$' | sort -u |
+		while read -r name; do
+			grep -qE "[.	]$name$" scripts/check.inventory || echo "no test $name"
+		done
+}
+
 look() { check "$1" "$LOG/lint-${1// /-}.log" "${@:2}"; }
 
 x86=()
@@ -201,7 +211,7 @@ x86=()
 [ "$(uname -m)" != x86_64 ] || x86=(x86)
 
 echo "TAP version 13"
-echo "1..$((14 + ${#x86[@]}))"
+echo "1..$((15 + ${#x86[@]}))"
 look "checkpatch" silent checkpatch
 echo "# checkpatch: $(wc -l <"$LOG/checkpatch.new") files are clean," \
 	"$(wc -l <"$LOG/checkpatch.known") are as they were when they were clean"
@@ -219,4 +229,5 @@ look "shellcheck" shell_check
 look "pyflakes" silent python_check
 look "yamllint" yaml_check
 look "length of tests" silent long_tests
+look "tests of the threat model" silent threats
 end_checks

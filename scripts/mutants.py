@@ -98,7 +98,7 @@ def evidence(mutant):
                       if text and text[0] not in '#!?' and text != 'not ok')
     harmless = '|'.join(re.escape(text[1:]) for text in texts if text[:1] == '!')
     found = first_line(ktap, r'not ok \d+ (?:- )?(?!no kernel splat)(\S+)')
-    found = found or first_line(log, f'((?:{splats})(?!.*(?:{harmless})).*)')
+    found = found or first_line(log, f'((?!{harmless})(?:{splats}).*)')
     return found or first_line(GUEST, EXPECTATION) or first_line(ktap, '# (stopped after .*)')
 
 
