@@ -247,6 +247,23 @@ DEVICE_TEST(both_see_the_parts_of_the_other)
 	EXPECT_EQ(0, importer_unmap(self->importer));
 }
 
+/* The copy of a device comes back as a whole, also for a map to write only */
+DEVICE_TEST(device_that_writes_leaves_the_rest_to_the_cpu)
+{
+	const __u64 write = DMA_BUF_SYNC_WRITE;
+
+	ASSERT_EQ(0, map_device(self, variant->device, DEVICE_WRITES));
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_START | write));
+	cpu_writes(self, CPU_OFFSET, CPU_LEN, SEED + 1);
+	EXPECT_EQ(0, buf_sync(self->fd, DMA_BUF_SYNC_END | write));
+	ASSERT_EQ(0, device_writes(self, DEVICE_OFFSET, DEVICE_LEN, SEED + 2));
+	EXPECT_EQ(0, importer_do(self->importer, "unmap"));
+	EXPECT_EQ(-1, cpu_reads(self, 0, DEVICE_OFFSET, SEED));
+	EXPECT_EQ(-1, cpu_reads(self, DEVICE_OFFSET, DEVICE_LEN, SEED + 2));
+	EXPECT_EQ(-1, cpu_reads(self, CPU_OFFSET, CPU_LEN, SEED + 1));
+	EXPECT_EQ(0, importer_unmap(self->importer));
+}
+
 /* A copy of memory that a device writes while the CPU does would be stale */
 HEAP_TEST(only_cached_memory_is_copied)
 {
