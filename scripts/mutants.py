@@ -23,7 +23,7 @@ LOG = ROOT / 'build/log'
 RESULTS = ROOT / 'build/results'
 DIR = ROOT / 'build/mutants'
 NAME = re.compile(r'([a-z0-9-]+): (\S+) (\S+) ?(\S+)?$')
-# What a guest prints
+# The output of the guest
 GUEST = LOG / 'selftest/guest.log'
 EXPECTATION = r'# (\S+\.c:\d+:\w+:.*)'
 # Seconds: what a test takes, many times over
@@ -42,7 +42,7 @@ class Mutant:
         self.path = TREE / lines[1]
         self.old, self.new = (''.join(line[1:] + '\n' for line in changes if line[0] == sign)
                               for sign in '-+')
-        # "pr_warn(" at the end of a change goes on in the line
+        # A line that ends with "(" goes on behind the change
         if changes and changes[-1].endswith('('):
             self.old, self.new = self.old[:-1], self.new[:-1]
 
@@ -70,12 +70,15 @@ def run(log, *command, **environment):
             subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file,
                              stderr=subprocess.STDOUT, start_new_session=True,
                              env={**os.environ, **environment}) as process:
-        while process.poll() is None:
-            time.sleep(0.2)
-            if first_line(GUEST, EXPECTATION):
+        try:
+            while process.poll() is None:
+                time.sleep(0.2)
+                if first_line(GUEST, EXPECTATION):
+                    return False
+        finally:
+            if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
-                return False
         return not process.returncode
 
 

@@ -190,12 +190,8 @@ HIBERNATION_TEST(saved_buffers_survive_and_all_else_is_scrubbed)
 int main(int argc, char **argv)
 {
 	carveout_count = carveouts_find(carveouts, MAX_CARVEOUTS);
-	if (!carveout_count) {
-		ksft_print_header();
-		if (is_needed("carveout"))
-			ksft_exit_fail_msg("no carveout in the device tree\n");
-		ksft_exit_skip("no carveout in the device tree\n");
-	}
+	if (!carveout_count)
+		skip_all("carveout", "no carveout in the device tree");
 
 	return test_harness_run(argc, argv);
 }

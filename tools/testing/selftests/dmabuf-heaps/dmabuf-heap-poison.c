@@ -133,12 +133,8 @@ POOL_TEST(page_that_breaks_is_not_given_back)
 
 int main(int argc, char **argv)
 {
-	if (access(HWPOISON "corrupt-pfn", W_OK)) {
-		ksft_print_header();
-		if (is_needed("poison"))
-			ksft_exit_fail_msg("cannot poison pages\n");
-		ksft_exit_skip("cannot poison pages\n");
-	}
+	if (access(HWPOISON "corrupt-pfn", W_OK))
+		skip_all("poison", "cannot poison pages");
 	heap_tests_init();
 	heap_register(&_pool_fixture_object);
 

@@ -109,12 +109,8 @@ static void carveout_tests_init(void)
 	int i;
 
 	carveout_count = carveouts_find(carveouts, MAX_CARVEOUTS);
-	if (!carveout_count) {
-		ksft_print_header();
-		if (is_needed("carveout"))
-			ksft_exit_fail_msg("no carveout in the device tree\n");
-		ksft_exit_skip("no carveout in the device tree\n");
-	}
+	if (!carveout_count)
+		skip_all("carveout", "no carveout in the device tree");
 	for (i = 0; i < carveout_count; i++) {
 		if (carveouts[i].protected || is_single(&carveouts[i]) ||
 		    !heap_is_asked_for(carveouts[i].heap))

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kselftest.h"
 #include "heap_file.h"
 #include "heap_need.h"
-
-#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* All words, and what each says of the machine */
 static const char *const words[] = {
@@ -106,4 +105,12 @@ bool is_needed(const char *word)
 	}
 
 	return need && word_in(need, word, ',');
+}
+
+void skip_all(const char *word, const char *why)
+{
+	ksft_print_header();
+	if (is_needed(word))
+		ksft_exit_fail_msg("%s\n", why);
+	ksft_exit_skip("%s\n", why);
 }

@@ -28,4 +28,7 @@ bool is_needed(const char *word);
 	SKIP(statement, __VA_ARGS__);					\
 } while (0)
 
+/* The same for all tests of a program, to be called before any: ends the program */
+void skip_all(const char *word, const char *why);
+
 #endif /* HEAP_NEED_H */
