@@ -24,6 +24,7 @@
 
 #include "../kselftest_harness.h"
 #include "heap_faults.h"
+#include "heap_module.h"
 #include "heap_regions.h"
 
 #define TIMEOUT		240
@@ -50,48 +51,15 @@ static int cma_heap_count;
 static struct carveout carveouts[MAX_CARVEOUTS];
 static int carveout_count;
 
-/* The line of /proc/modules; false if the module is not loaded */
-static bool module_line(const char *module, char *line, size_t size)
-{
-	bool found = false;
-	FILE *file;
-
-	file = fopen("/proc/modules", "re");
-	while (file && !found && fgets(line, size, file))
-		found = !strncmp(line, module, strlen(module)) &&
-			line[strlen(module)] == ' ';
-	if (file)
-		fclose(file);
-
-	return found;
-}
-
-static bool is_loaded(const char *module)
-{
-	char line[512];
-
-	return module_line(module, line, sizeof(line));
-}
-
 static bool any_loaded(void)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(modules); i++)
-		if (is_loaded(modules[i]))
+		if (module_is_loaded(modules[i]))
 			return true;
 
 	return false;
-}
-
-/* Status 0 if it could be loaded, as a shell sees it */
-static int load_by_name(const char *module)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "modprobe %s 2>/dev/null", module);
-
-	return system(command);
 }
 
 static int open_module(const char *module)
@@ -121,11 +89,6 @@ static int load(const char *module)
 	close(fd);
 
 	return ret;
-}
-
-static int unload(const char *module)
-{
-	return syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
 }
 
 /* A heap that can be seen can be used, and is there as a whole */
@@ -193,9 +156,9 @@ static void offer_device(const char *device)
 		TH_LOG("%s is not loaded", _module);			\
 	EXPECT_NE(NULL, strstr(_line, "[permanent]"))			\
 		TH_LOG("%s", _line);					\
-	EXPECT_GT(0, unload(_module))					\
+	EXPECT_GT(0, module_unload(_module))				\
 		TH_LOG("%s could be unloaded", _module);		\
-	EXPECT_TRUE(is_loaded(_module));				\
+	EXPECT_TRUE(module_is_loaded(_module));				\
 } while (0)
 
 /* A kernel for boards with such regions does not cost the others anything */
@@ -209,7 +172,7 @@ TEST(nothing_is_loaded_without_need)
 	ASSERT_EQ(0, cma_heap_count);
 	ASSERT_EQ(0, carveout_count);
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
-		EXPECT_FALSE(is_loaded(modules[i]))
+		EXPECT_FALSE(module_is_loaded(modules[i]))
 			TH_LOG("%s", modules[i]);
 	}
 	EXPECT_EQ(0, heap_names(names, HEAP_MAX));
@@ -220,18 +183,18 @@ TEST(nothing_is_loaded_without_need)
 	EXPECT_EQ(0, load("dma_heap_buffer"));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(-ENODEV, load("cma_heap"));
-		EXPECT_FALSE(is_loaded("cma_heap"));
-		EXPECT_NE(0, load_by_name("cma_heap"));
-		EXPECT_FALSE(is_loaded("cma_heap"));
+		EXPECT_FALSE(module_is_loaded("cma_heap"));
+		EXPECT_NE(0, module_load_by_name("cma_heap"));
+		EXPECT_FALSE(module_is_loaded("cma_heap"));
 	}
 	EXPECT_EQ(0, heap_names(names, HEAP_MAX));
 	EXPECT_NE(0, access("/sys/module/cma_heap", F_OK));
 
 	/* A driver without a device is not wrong, and nothing stands in the way */
-	EXPECT_EQ(0, load_by_name(DRIVER));
+	EXPECT_EQ(0, module_load_by_name(DRIVER));
 	EXPECT_PERMANENT(DRIVER);
 	EXPECT_EQ(0, heap_names(names, HEAP_MAX));
-	EXPECT_EQ(0, load_by_name("system_heap prefill=" PREFILL));
+	EXPECT_EQ(0, module_load_by_name("system_heap prefill=" PREFILL));
 	EXPECT_PERMANENT("system_heap");
 	EXPECT_TRUE(WAIT_FOR(pool_get("system", "zeroed_bytes") == PREFILLED))
 		TH_LOG("%lld bytes", pool_get("system", "zeroed_bytes"));
@@ -278,7 +241,7 @@ static void load_failing_protector(struct __test_metadata *_metadata)
 	/* One that hangs does not stop the others, nor who has loaded it */
 	snprintf(text, sizeof(text), PROTECTOR " fail_protect=1000000 hang_at=0x%llx",
 		 carveouts[torn].base);
-	ASSERT_EQ(0, load_by_name(text));
+	ASSERT_EQ(0, module_load_by_name(text));
 	EXPECT_TRUE(WAIT_FOR(count_protected(true) == all - 1));
 	EXPECT_EQ(0, kmsg_errors("torn", "cannot make heap"));
 	ASSERT_EQ(0, file_write(PROTECTOR_FILES "hang_at", "0"));
@@ -329,14 +292,14 @@ TEST(carveouts_load_their_module)
 	EXPECT_EQ(0, missing_carveouts());
 	EXPECT_PERMANENT(SRAM);
 	EXPECT_TRUE(heap_exists("sram"));
-	EXPECT_FALSE(is_loaded("system_heap"));
-	EXPECT_FALSE(is_loaded("cma_heap"));
+	EXPECT_FALSE(module_is_loaded("system_heap"));
+	EXPECT_FALSE(module_is_loaded("cma_heap"));
 	EXPECT_EQ(cma_heap_count, missing_cma_heaps());
 
 	/* After that, in any order */
-	EXPECT_EQ(0, load_by_name("cma_heap"));
+	EXPECT_EQ(0, module_load_by_name("cma_heap"));
 	EXPECT_EQ(0, missing_cma_heaps());
-	EXPECT_EQ(0, load_by_name("system_heap"));
+	EXPECT_EQ(0, module_load_by_name("system_heap"));
 	EXPECT_TRUE(all_heaps_work());
 	for (i = 0; i < ARRAY_SIZE(modules); i++)
 		EXPECT_PERMANENT(modules[i]);
@@ -353,7 +316,7 @@ TEST(sample_stays_loaded_and_works)
 {
 	if (!is_needed("autoload"))
 		SKIP(return, "NEED does not name autoload");
-	if (load_by_name(SAMPLE))
+	if (module_load_by_name(SAMPLE))
 		SKIP_UNLESS_NEEDED(return, "sample", "no module " SAMPLE);
 	EXPECT_PERMANENT(SAMPLE);
 	EXPECT_TRUE(heap_works("sample"));
@@ -418,7 +381,7 @@ static int load_with_failures(struct __test_metadata *_metadata, int fail_nth,
 
 		EXPECT_TRUE(injected)
 			TH_LOG("%s: failed without a reason: %d", module, ret);
-		EXPECT_FALSE(is_loaded(module));
+		EXPECT_FALSE(module_is_loaded(module));
 		EXPECT_NE(0, access(path, F_OK));
 		after = look();
 		for (int i = 0; i < ARRAY_SIZE(traces); i++) {
@@ -430,7 +393,7 @@ static int load_with_failures(struct __test_metadata *_metadata, int fail_nth,
 			break;
 	}
 	EXPECT_EQ(0, ret);
-	EXPECT_TRUE(is_loaded(module));
+	EXPECT_TRUE(module_is_loaded(module));
 
 	return nth;
 }
