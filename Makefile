@@ -11,6 +11,8 @@ M ?=
 SEED ?=
 BOARD ?=
 LONG ?=
+TIME ?= 600
+WORKERS ?=
 DEMO ?=
 JOBS ?= $(shell nproc)
 MEM ?= 2G
@@ -55,6 +57,8 @@ help:
 	@echo '  kunit-kcsan the same under the data race detector; check-kcsan: selftests under it'
 	@echo '  selftest    T=name: one selftest program alone, without T: list them; TEST=name: one test of'
 	@echo '              it; PART=part: in the machine of that part, else in one where little is skipped'
+	@echo '  soak        TIME=seconds: a mixed load on all heaps at once, then nothing of it may be left;'
+	@echo '              SEED=n: the load of that run; WORKERS="name ...": these parts of it'
 	@echo '  bench       stock heaps and ours, measured and compared; QUICK=1: the short version'
 	@echo '  lint        checkpatch, sparse, warnings of gcc and clang, kernel-doc, bindings, include rules'
 	@echo '  hwkit       BOARD=dir: pack selftests, tools and the test importer for a board of arm64 whose'
@@ -72,7 +76,8 @@ help:
 	@echo '  V=$(V)		1: show the output of all tools'
 	@echo '  T=$(T) TEST=$(TEST)	selftest program to run, and one test of it'
 	@echo '  PART=$(PART) TIMES=$(TIMES)	parts of the check, and how often'
-	@echo '  SEED=$(SEED)		of the sequences of the model of caches; empty: a new one in every run'
+	@echo '  SEED=$(SEED)		of the sequences of the model of caches and of the soak; empty: a new one in'
+	@echo '		every run'
 	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool, -account)'
 	@echo '  DEMO=$(DEMO)		options of the demo: -h heap, -s WIDTHxHEIGHT, -n frames, -b buffers'
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
@@ -149,6 +154,12 @@ selftest:
 	$(call ready,$(or $(PART),y))
 	@scripts/selftest.sh "$(T)" $(PART)
 
+# On a busy machine, the end of a soak takes minutes
+soak:
+	$(call ready,soak)
+	@TIME=$(TIME) WORKERS="$(WORKERS)" STEP_LIMIT=$$(($(TIME) * 2 + 1800)) \
+		scripts/selftest.sh dmabuf-heap-soak soak
+
 bench:
 	$(call ready,bench)
 	@scripts/bench.sh
@@ -172,5 +183,5 @@ mrproper:
 	rm -rf build
 
 .PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards check-stress mutants inventory \
-	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest bench picture shell menuconfig hwkit arches \
+	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest soak bench picture shell menuconfig hwkit arches \
 	clean mrproper

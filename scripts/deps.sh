@@ -53,7 +53,7 @@ contents()
 	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | versal) echo "$suite" ;;
 	debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
 	hwkit) echo selftests ;;
-	m | board-* | kunit-arm64) echo "$suite" kmod ;;
+	m | board-* | kunit-arm64 | soak) echo "$suite" kmod ;;
 	n) echo kernel arm64 ccache ;;
 	arm) echo kernel armhf rsync ccache qemu-system-arm device-tree-compiler ;;
 	riscv) echo kernel riscv64 rsync ccache "$(riscv_emulator)" ;;

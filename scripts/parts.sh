@@ -8,7 +8,7 @@ kernel_of()
 {
 	case $1 in
 	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million) echo y ;;
-	m | kunit-arm64 | board-*) echo m ;;
+	m | kunit-arm64 | board-* | soak) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
 	demo | arm | riscv | versal) echo "$1" ;;
@@ -177,6 +177,14 @@ machine()
 		MODULES=bare overlays=(carveout)
 		dirty_regions
 		APPEND="cma=64M"
+		;;
+	# All heaps at once. With slab_debug=F, slabs are counted by the object.
+	soak)
+		memory_that_ends
+		APPEND+=" slab_debug=FZ"
+		overlays=(cma carveout bad sram)
+		dirty_regions 0xc0e00000
+		movers
 		;;
 	# Programs run without a shell: the kernel hands NEED to them
 	arm)

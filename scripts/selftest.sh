@@ -4,7 +4,8 @@
 # prints: selftest.sh NAME [PART] (without NAME: list them). Without PART it is the first
 # one in which, by the inventory, the fewest of its tests are skipped. HEAP and NEED are
 # those that the part has for it, unless they are in the environment. TEST=name: this test
-# alone. LONG=1: programs that know a longer run make it. STEP_LIMIT: seconds for it.
+# alone. LONG=1: programs that know a longer run make it. TIME, SEED, WORKERS: of
+# dmabuf-heap-soak. STEP_LIMIT: seconds for it.
 # Where KUnit is, in part kunit-arm64, NAME can be the module of a suite, too.
 . "$(dirname "$0")/lib.sh"
 . scripts/parts.sh
@@ -36,7 +37,7 @@ fi
 # What the part gives to the program, or to all of them
 assignments=
 line=$(grep -E "(^| |/)$name( |$)" "guest/steps/$part" || grep -F run_kselftest "guest/steps/$part" || :)
-for variable in HEAP NEED; do
+for variable in HEAP NEED TIME SEED WORKERS; do
 	if [ -n "${!variable:-}" ]; then
 		assignments+="$variable='${!variable}' "
 	else
