@@ -16,7 +16,7 @@ build()
 	kmake "$dir" headers || return
 	rm -rf "$dir/install"
 	# No kmake: this makefile takes its own variables, and no ccache in their names
-	limited make -C "$TREE/tools/testing/selftests" O="$dir" ARCH=$KARCH \
+	limited make -C "$TREE/tools/testing/selftests" O="$dir" ARCH=$KARCH -j"$JOBS" \
 		CROSS_COMPILE=$CROSS CROSS_COMPILE_COMPAT=$compat \
 		TARGETS=dmabuf-heaps FORCE_TARGETS=1 \
 		INSTALL_PATH="$dir/install" install || return

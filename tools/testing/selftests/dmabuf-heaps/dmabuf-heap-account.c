@@ -24,7 +24,7 @@ ACCOUNT_TEST(counted_from_allocation_to_close)
 	size_t total = 0;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		size_t len = lens[i] < KIB(8) ? lens[i] :
+		size_t len = page_align(lens[i]) <= PAGES(2) ? lens[i] :
 						heap_fitting(variant->name, lens[i], 4);
 
 		fds[i] = heap_alloc(self->fd, len);
@@ -46,14 +46,14 @@ ACCOUNT_TEST(failed_calls_leave_nothing)
 
 	EXPECT_EQ(-EINVAL, heap_alloc(self->fd, 0));
 	EXPECT_EQ(-EINVAL, heap_alloc(self->fd, UINT64_MAX));
-	EXPECT_EQ(-EINVAL, heap_alloc_flags(self->fd, KIB(4), O_NONBLOCK));
+	EXPECT_EQ(-EINVAL, heap_alloc_flags(self->fd, PAGES(1), O_NONBLOCK));
 	EXPECT_IN_USE(0, 0);
 
 	/* The argument cannot be written */
 	data = mmap(NULL, page_size(), READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0);
 	ASSERT_NE(MAP_FAILED, data);
-	data->len = KIB(8);
+	data->len = PAGES(2);
 	data->fd_flags = O_RDWR | O_CLOEXEC;
 	ASSERT_EQ(0, mprotect(data, page_size(), PROT_READ));
 	EXPECT_EQ(-EFAULT, heap_ioctl(self->fd, DMA_HEAP_IOCTL_ALLOC, data));
@@ -69,13 +69,13 @@ ACCOUNT_TEST(many_holders_count_once)
 	char byte = 0;
 	pid_t child;
 
-	fd = heap_alloc(self->fd, KIB(12));
+	fd = heap_alloc(self->fd, PAGES(3));
 	ASSERT_LE(0, fd);
 	copy = dup(fd);
 	ASSERT_LE(0, copy);
-	EXPECT_IN_USE(1, KIB(12));
+	EXPECT_IN_USE(1, PAGES(3));
 	EXPECT_EQ(0, close(fd));
-	EXPECT_IN_USE(1, KIB(12));
+	EXPECT_IN_USE(1, PAGES(3));
 
 	/* A child has what its parent has closed */
 	ASSERT_EQ(0, pipe2(to_child, O_CLOEXEC));
@@ -87,26 +87,26 @@ ACCOUNT_TEST(many_holders_count_once)
 	}
 	close(to_child[0]);
 	EXPECT_EQ(0, close(copy));
-	EXPECT_IN_USE(1, KIB(12));
+	EXPECT_IN_USE(1, PAGES(3));
 	close(to_child[1]);
 	EXPECT_EQ(0, child_end(child));
 	EXPECT_IN_USE(0, 0);
 
 	/* A message nobody has read yet */
-	fd = heap_alloc(self->fd, KIB(12));
+	fd = heap_alloc(self->fd, PAGES(3));
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks));
 	ASSERT_EQ(0, send_fd(socks[0], fd));
 	EXPECT_EQ(0, close(fd));
-	EXPECT_IN_USE(1, KIB(12));
+	EXPECT_IN_USE(1, PAGES(3));
 	fd = receive_fd(socks[1]);
 	ASSERT_LE(0, fd);
-	EXPECT_IN_USE(1, KIB(12));
+	EXPECT_IN_USE(1, PAGES(3));
 
 	/* One that will never be read */
 	ASSERT_EQ(0, send_fd(socks[0], fd));
 	EXPECT_EQ(0, close(fd));
-	EXPECT_IN_USE(1, KIB(12));
+	EXPECT_IN_USE(1, PAGES(3));
 	close(socks[0]);
 	close(socks[1]);
 	EXPECT_TRUE(WAIT_FOR(heap_attr(variant->name, "buffers") ==
@@ -122,17 +122,17 @@ ACCOUNT_TEST(mapping_counts_until_its_last_page)
 
 	if (heap_attr(variant->name, "protected"))
 		SKIP(return, "the CPU cannot map what %s has", variant->name);
-	fd = heap_alloc(self->fd, KIB(12));
+	fd = heap_alloc(self->fd, PAGES(3));
 	ASSERT_LE(0, fd);
-	p = buf_map(fd, KIB(12), READ_WRITE);
+	p = buf_map(fd, PAGES(3), READ_WRITE);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(0, close(fd));
-	EXPECT_IN_USE(1, KIB(12));
-	EXPECT_EQ(0, munmap(p + KIB(4), KIB(4)));
-	EXPECT_IN_USE(1, KIB(12));
-	EXPECT_EQ(0, munmap(p, KIB(4)));
-	EXPECT_IN_USE(1, KIB(12));
-	EXPECT_EQ(0, munmap(p + KIB(8), KIB(4)));
+	EXPECT_IN_USE(1, PAGES(3));
+	EXPECT_EQ(0, munmap(p + PAGES(1), PAGES(1)));
+	EXPECT_IN_USE(1, PAGES(3));
+	EXPECT_EQ(0, munmap(p, PAGES(1)));
+	EXPECT_IN_USE(1, PAGES(3));
+	EXPECT_EQ(0, munmap(p + PAGES(2), PAGES(1)));
 	EXPECT_IN_USE(0, 0);
 }
 
@@ -144,11 +144,11 @@ static void hold_until_killed(int heap_fd, int ready, bool map)
 	int i, fd = -1;
 
 	for (i = 0; i < KILLED_BUFFERS; i++) {
-		fd = heap_alloc(heap_fd, KIB(8));
+		fd = heap_alloc(heap_fd, PAGES(2));
 		if (fd < 0)
 			_exit(1);
 		if (map && i % 4 == 0 &&
-		    buf_map(fd, KIB(8), READ_WRITE) == MAP_FAILED)
+		    buf_map(fd, PAGES(2), READ_WRITE) == MAP_FAILED)
 			_exit(2);
 		if (map && !i)
 			close(fd);
@@ -173,7 +173,7 @@ ACCOUNT_TEST(killed_owner_gives_all_back)
 		hold_until_killed(self->fd, ready[1], map);
 	close(ready[1]);
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	EXPECT_IN_USE(KILLED_BUFFERS, KILLED_BUFFERS * KIB(8));
+	EXPECT_IN_USE(KILLED_BUFFERS, KILLED_BUFFERS * PAGES(2));
 	EXPECT_EQ(-SIGKILL, child_kill(child));
 	EXPECT_IN_USE(0, 0);
 	close(ready[0]);
@@ -189,32 +189,32 @@ ACCOUNT_TEST(peaks_rise_and_are_set_back)
 	EXPECT_EQ(self->buffers, heap_attr(variant->name, "peak_buffers"));
 
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
-		fds[i] = heap_alloc(self->fd, KIB(4) * (i + 1));
+		fds[i] = heap_alloc(self->fd, PAGES(1) * (i + 1));
 		ASSERT_LE(0, fds[i]);
 	}
-	EXPECT_EQ(self->bytes + (long long)KIB(40),
+	EXPECT_EQ(self->bytes + (long long)PAGES(10),
 		  heap_attr(variant->name, "peak_bytes"));
 	EXPECT_EQ(self->buffers + 4, heap_attr(variant->name, "peak_buffers"));
 	EXPECT_EQ(0, close(fds[3]));
 	EXPECT_EQ(0, close(fds[2]));
 
 	/* What goes does not count, and what comes has to be more */
-	fds[2] = heap_alloc(self->fd, KIB(16));
+	fds[2] = heap_alloc(self->fd, PAGES(4));
 	ASSERT_LE(0, fds[2]);
-	EXPECT_EQ(self->bytes + (long long)KIB(40),
+	EXPECT_EQ(self->bytes + (long long)PAGES(10),
 		  heap_attr(variant->name, "peak_bytes"));
 	EXPECT_EQ(self->buffers + 4, heap_attr(variant->name, "peak_buffers"));
 
 	/* Each is set back by itself, to what there is */
 	ASSERT_EQ(0, heap_attr_write(variant->name, "peak_bytes", "0\n"));
-	EXPECT_EQ(self->bytes + (long long)KIB(28),
+	EXPECT_EQ(self->bytes + (long long)PAGES(7),
 		  heap_attr(variant->name, "peak_bytes"));
 	EXPECT_EQ(self->buffers + 4, heap_attr(variant->name, "peak_buffers"));
 	ASSERT_EQ(0, heap_attr_write(variant->name, "peak_buffers", "1000"));
 	EXPECT_EQ(self->buffers + 3, heap_attr(variant->name, "peak_buffers"));
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(0, close(fds[i]));
-	EXPECT_EQ(self->bytes + (long long)KIB(28),
+	EXPECT_EQ(self->bytes + (long long)PAGES(7),
 		  heap_attr(variant->name, "peak_bytes"));
 }
 
@@ -238,7 +238,7 @@ ACCOUNT_TEST(no_memory_is_counted)
 	for (nth = 1; more; nth++) {
 		ASSERT_GT(1000, nth);
 		fault_inject(fail_nth, nth);
-		fd = heap_alloc(self->fd, KIB(4));
+		fd = heap_alloc(self->fd, PAGES(1));
 		more = fault_injected(fail_nth);
 		if (fd >= 0) {
 			close(fd);
@@ -305,7 +305,7 @@ static void *count_up_and_down(void *data)
 	int fd;
 
 	for (i = 0; i < counter->rounds; i++) {
-		fd = heap_alloc(counter->fds[i % heap_count], KIB(4) *
+		fd = heap_alloc(counter->fds[i % heap_count], PAGES(1) *
 				(1 + pseudo_random(&counter->state) % 4));
 		if (fd < 0) {
 			counter->error = fd;

@@ -244,7 +244,7 @@ HEAP_TEST(argument_of_any_size_is_taken)
 		/* Garbage in all that the command does not cover, and beyond */
 		memset(arg, 0xa5, sizeof(*arg));
 		memset(arg, 0, size < sizeof(arg->data) ? size : sizeof(arg->data));
-		arg->data.len = KIB(8) - 1;
+		arg->data.len = PAGES(2) - 1;
 		if (size >= 16)
 			arg->data.fd_flags = O_RDWR;
 		memcpy(expected, arg, sizeof(*arg));
@@ -252,7 +252,7 @@ HEAP_TEST(argument_of_any_size_is_taken)
 		ASSERT_EQ(0, heap_ioctl(self->fd, alloc_cmd(size), arg))
 			TH_LOG("argument of %zu bytes", size);
 		fd = arg->data.fd;
-		EXPECT_EQ(KIB(8), buf_size(fd));
+		EXPECT_EQ(PAGES(2), buf_size(fd));
 		EXPECT_EQ(size >= 16 ? O_RDWR : O_RDONLY,
 			  fcntl(fd, F_GETFL) & O_ACCMODE);
 		EXPECT_EQ(0, close(fd));
@@ -457,7 +457,7 @@ static int sender(int heap_fd, int sock, size_t len)
 
 HEAP_TEST(buffer_passes_through_a_socket)
 {
-	const size_t len = MIB(2) + KIB(4);
+	const size_t len = MIB(2) + PAGES(1);
 	int socks[2], fd;
 	pid_t child;
 	void *p;

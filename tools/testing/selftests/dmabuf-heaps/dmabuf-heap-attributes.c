@@ -30,9 +30,9 @@ ACCOUNT_TEST(cached_and_protected_are_true)
 	importer = importer_open();
 	if (importer < 0)
 		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
-	fd = heap_alloc(self->fd, KIB(8));
+	fd = heap_alloc(self->fd, PAGES(2));
 	ASSERT_LE(0, fd);
-	p = buf_map(fd, KIB(8), READ_WRITE);
+	p = buf_map(fd, PAGES(2), READ_WRITE);
 	if (p == MAP_FAILED) {
 		EXPECT_EQ(EACCES, errno);
 		EXPECT_EQ(1, protected);
@@ -42,11 +42,11 @@ ACCOUNT_TEST(cached_and_protected_are_true)
 		return;
 	}
 	EXPECT_EQ(0, protected);
-	memset(p, 1, KIB(8));
+	memset(p, 1, PAGES(2));
 	EXPECT_EQ(0, importer_user_page(importer, p, &page));
 	EXPECT_EQ(cached, !page.writecombined);
 	close(importer);
-	munmap(p, KIB(8));
+	munmap(p, PAGES(2));
 	close(fd);
 }
 
@@ -287,7 +287,7 @@ static void *load(void *data)
 
 	while (!load_over && !loader->error) {
 		for (count = 0; count < ARRAY_SIZE(fds); count++) {
-			fds[count] = heap_alloc(loader->heap_fd, KIB(4) *
+			fds[count] = heap_alloc(loader->heap_fd, PAGES(1) *
 				(1 + pseudo_random(&loader->state) % 8));
 			if (fds[count] < 0) {
 				loader->error = fds[count];
@@ -346,7 +346,7 @@ ACCOUNT_TEST(counters_are_plausible_under_load)
 		ASSERT_GE(most, value);
 		value = heap_attr(variant->name, "bytes") - self->bytes;
 		ASSERT_LE(0, value);
-		ASSERT_GE(most * (long long)KIB(32), value);
+		ASSERT_GE(most * (long long)PAGES(8), value);
 		ASSERT_EQ(0, value % page_size());
 		for (i = 0; i < ARRAY_SIZE(peak_attrs); i++)
 			ASSERT_EQ(0, heap_attr_write(variant->name,
@@ -446,7 +446,7 @@ ACCOUNT_TEST(failed_writes_change_no_knob)
 {
 	static const char *const knobs[] = { "pool/max_bytes", "pool/decay_ms" };
 	const char *missing = fault_knobs_set();
-	char before[MAX_TEXT];
+	char before[MAX_TEXT], two_pages[MAX_TEXT];
 	int i, fail_nth;
 
 	if (missing) {
@@ -460,13 +460,14 @@ ACCOUNT_TEST(failed_writes_change_no_knob)
 					    sizeof(before)));
 		EXPECT_LT(2, attr_with_faults(variant->name, knobs[i], NULL,
 					      fail_nth));
-		EXPECT_LT(2, attr_with_faults(variant->name, knobs[i], "8192",
+		EXPECT_LT(2, attr_with_faults(variant->name, knobs[i], "1048576",
 					      fail_nth));
-		EXPECT_EQ(8192, heap_attr(variant->name, knobs[i]));
+		EXPECT_EQ(MIB(1), heap_attr(variant->name, knobs[i]));
 		EXPECT_EQ(0, heap_attr_write(variant->name, knobs[i], before));
 	}
 	/* Its text is copied, and a page may have to come from somewhere */
-	EXPECT_LT(2, attr_with_faults(variant->name, "pool/prefill", "4096 2",
+	snprintf(two_pages, sizeof(two_pages), "%zu 2", PAGES(1));
+	EXPECT_LT(2, attr_with_faults(variant->name, "pool/prefill", two_pages,
 				      fail_nth));
 	EXPECT_LT(2, file_with_faults(TOTAL_POOLS, NULL, fail_nth));
 	faults_end(fail_nth);

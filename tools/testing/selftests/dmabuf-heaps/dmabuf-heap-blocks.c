@@ -23,7 +23,7 @@ static const size_t lens[] = { MIB(8), 8294400, 3110400, 12441600 };
 /* Addresses and offsets fit each other as soon as there is room for a block */
 BLOCKS_TEST(maps_are_placed_for_blocks)
 {
-	const size_t skips[] = { 0, KIB(4), KIB(64), MIB(1) };
+	const size_t skips[] = { 0, PAGES(1), KIB(64), MIB(1) };
 	size_t offset, first;
 	int i, j;
 	char *p;
@@ -31,10 +31,12 @@ BLOCKS_TEST(maps_are_placed_for_blocks)
 	if (!self->block)
 		SKIP_UNLESS_NEEDED(return, "blocks",
 				   "no blocks in this kernel");
+	if (!MMAP_ALIGNS)
+		SKIP(return, "mmap() does not align maps of 32-bit programs for blocks");
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		ASSERT_EQ(0, get_buffer(self, lens[i]));
 		for (j = 0; j < ARRAY_SIZE(skips); j++) {
-			offset = page_align(skips[j]);
+			offset = skips[j];
 			first = (offset + self->block - 1) / self->block *
 				self->block;
 			if (self->len < first + self->block)
@@ -72,9 +74,9 @@ BLOCKS_TEST(each_page_is_right)
 /* Parts, which begin and end in, at and out of what could be a block */
 BLOCKS_TEST(each_page_of_parts_is_right)
 {
-	static const size_t marks[] = {
-		0, KIB(4), MIB(1), MIB(2), MIB(2) + KIB(68), MIB(5), MIB(6),
-		MIB(6) + KIB(4), BUF_LEN,
+	const size_t marks[] = {
+		0, PAGES(1), MIB(1), MIB(2), page_align(MIB(2) + KIB(68)), MIB(5),
+		MIB(6), MIB(6) + PAGES(1), BUF_LEN,
 	};
 	size_t offset, len;
 	int i, j;

@@ -614,7 +614,7 @@ CACHE_TEST(read_only_descriptor_writes_nothing_back)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		self->len = KIB(68);
+		self->len = page_align(KIB(68));
 		self->fd = heap_alloc_flags(self->heap_fd, self->len,
 					    (i ? O_RDWR : O_RDONLY) |
 					    O_CLOEXEC);

@@ -15,7 +15,7 @@
 #define SEED		131
 
 /* Fits the smallest pool of bounce buffers, and takes more than one */
-#define BUF_LEN		(KIB(448) + KIB(4))
+#define BUF_LEN		page_align(KIB(448) + KIB(4))
 
 /* A part that the CPU writes and one that the device does */
 #define CPU_OFFSET	(KIB(252) + 8)

@@ -16,7 +16,7 @@
 #define SEED		171
 
 /* Of more than one chunk, and no block at its end */
-#define BUF_LEN		(MIB(3) + KIB(8))
+#define BUF_LEN		page_align(MIB(3) + KIB(8))
 
 /* As much as it moves at a time */
 #define PLACE_LEN	2048

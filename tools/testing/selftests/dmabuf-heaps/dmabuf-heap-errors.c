@@ -43,7 +43,7 @@ static int alloc_error(int fd, struct dma_heap_allocation_data data)
 static struct dma_heap_allocation_data good_arg(void)
 {
 	return (struct dma_heap_allocation_data) {
-		.len = KIB(4),
+		.len = PAGES(1),
 		.fd_flags = O_RDWR | O_CLOEXEC,
 	};
 }
@@ -176,7 +176,7 @@ HEAP_TEST(magic_is_not_checked)
 
 	ASSERT_EQ(0, heap_ioctl(self->fd, command(BOTH_WAYS, 'Z', 0, ARG_SIZE),
 				&data));
-	EXPECT_EQ(KIB(4), buf_size(data.fd));
+	EXPECT_EQ(PAGES(1), buf_size(data.fd));
 	EXPECT_EQ(0, close(data.fd));
 }
 
@@ -259,7 +259,7 @@ HEAP_TEST(unreadable_argument_is_refused)
 	/* Only the last field is in it */
 	data = (void *)(page + page_size() -
 			offsetof(struct dma_heap_allocation_data, heap_flags));
-	data->len = KIB(4);
+	data->len = PAGES(1);
 	data->fd_flags = O_RDWR;
 	EXPECT_EQ(-EFAULT, heap_ioctl(self->fd, DMA_HEAP_IOCTL_ALLOC, data));
 
@@ -284,7 +284,7 @@ HEAP_TEST(tail_of_a_long_argument_is_not_read)
 	*data = good_arg();
 	ASSERT_EQ(0, heap_ioctl(self->fd, command(BOTH_WAYS, DMA_HEAP_IOC_MAGIC,
 						  0, 48), data));
-	EXPECT_EQ(KIB(4), buf_size(data->fd));
+	EXPECT_EQ(PAGES(1), buf_size(data->fd));
 	EXPECT_EQ(0, close(data->fd));
 	EXPECT_EQ(0, munmap(page, page_size()));
 }
@@ -346,7 +346,7 @@ HEAP_TEST(command_of_the_wrong_kind_is_refused)
 	struct dma_heap_allocation_data data = good_arg();
 	int fd;
 
-	fd = heap_alloc(self->fd, KIB(4));
+	fd = heap_alloc(self->fd, PAGES(1));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-ENOTTY, heap_ioctl(fd, DMA_HEAP_IOCTL_ALLOC, &data));
 	EXPECT_EQ(0, close(fd));

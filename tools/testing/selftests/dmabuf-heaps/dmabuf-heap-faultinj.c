@@ -152,7 +152,7 @@ static int alloc_done(struct attempt *attempt, int fd)
 	p = buf_map(fd, len, READ_WRITE);
 	if (p == MAP_FAILED)
 		return -errno;
-	if (buf_size(fd) != len || find_nonzero(p, len) != -1)
+	if (buf_size(fd) != page_align(len) || find_nonzero(p, len) != -1)
 		ret = -EIO;
 	pattern_fill(p, 0, len, SEED);
 	if (pattern_check(p, 0, len, SEED) != -1)

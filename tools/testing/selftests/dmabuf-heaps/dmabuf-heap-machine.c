@@ -279,6 +279,57 @@ POOL_TEST(only_dma32_stays_below_4_gib)
 	EXPECT_EQ(is_dma32(variant->name), highest <= FOUR_GIB);
 }
 
+/* The first page of the zone that the kernel has not mapped, or 0 */
+static unsigned long high_zone_start(void)
+{
+	unsigned long start = 0;
+	bool is_high = false;
+	char line[256];
+	FILE *file;
+
+	file = fopen("/proc/zoneinfo", "re");
+	if (!file)
+		return 0;
+	/* Node 0, zone  HighMem */
+	while (fgets(line, sizeof(line), file)) {
+		if (strstr(line, ", zone "))
+			is_high = strstr(line, "HighMem");
+		else if (is_high)
+			sscanf(line, " start_pfn: %lu", &start);
+	}
+	fclose(file);
+
+	return start;
+}
+
+/* Low memory is scarce where there is high memory: a buffer takes none of it */
+POOL_TEST(buffers_lie_in_high_memory)
+{
+	static const size_t lens[] = { KIB(4), KIB(68), MIB(16) };
+	unsigned long start = high_zone_start();
+	struct buf_chunks chunks;
+	int i, j, fd;
+
+	if (self->importer < 0)
+		SKIP_UNLESS_NEEDED(return, "importer", "no test importer");
+	if (!start)
+		SKIP_UNLESS_NEEDED(return, "highzone", "all memory is mapped");
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		fd = buf_filled(self->fd, lens[i], SEED);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, buf_get_chunks(self->importer, fd, 64, &chunks));
+		for (j = 0; j < chunks.count; j++)
+			EXPECT_LE(start, chunks.chunk[j].pfn);
+		buf_put_chunks(&chunks);
+		EXPECT_EQ(0, close(fd));
+		/* Zeroed, although the kernel cannot reach it */
+		fd = heap_alloc(self->fd, lens[i]);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-1, buf_find_nonzero(fd, lens[i]));
+		EXPECT_EQ(0, close(fd));
+	}
+}
+
 /* A buffer of a page above 4 GiB, if one of some is, else the last of them */
 static int alloc_high(int heap_fd, int importer)
 {

@@ -122,11 +122,11 @@ POOL_TEST(drop_caches_empties_it)
 	ASSERT_EQ(0, pool_fill(self->fd, KIB(4), 64));
 	ASSERT_EQ(0, pool_fill(self->fd, KIB(68), 16));
 	ASSERT_EQ(0, pool_fill(self->fd, MIB(4), 8));
-	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 64 + 16 * 17 +
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 64 + 16 * pages_of(KIB(68)) +
 					   8 * pages_of(MIB(4)))));
 	EXPECT_EQ(0, file_write("/proc/sys/vm/drop_caches", "2"));
 	EXPECT_EQ(0, pool_pages(variant->name));
-	EXPECT_EQ(64 + 16 * 17 + 8 * pages_of(MIB(4)), COUNTED(shrunk_pages));
+	EXPECT_EQ(64 + 16 * pages_of(KIB(68)) + 8 * pages_of(MIB(4)), COUNTED(shrunk_pages));
 	EXPECT_EQ(self->reclaimable, vm_counter("nr_kernel_misc_reclaimable"));
 }
 
@@ -382,10 +382,11 @@ POOL_TEST(wrong_values_are_refused)
 
 	/* More than the pool may hold, also where a product overflows */
 	ASSERT_EQ(0, pool_set(variant->name, "max_bytes", MIB(1)));
-	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, MIB(1) + KIB(4), 1));
-	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, KIB(4), 257));
-	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, (size_t)1 << 63, 2));
-	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, (size_t)1 << 44, 4294967295));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, MIB(1) + PAGES(1), 1));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, PAGES(1),
+					pages_of(MIB(1)) + 1));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, 1ULL << 63, 2));
+	EXPECT_EQ(-ENOSPC, pool_prefill(variant->name, 1ULL << 44, 4294967295));
 	EXPECT_EQ(0, pool_pages(variant->name));
 	EXPECT_EQ(MIB(1), pool_get(variant->name, "max_bytes"));
 }

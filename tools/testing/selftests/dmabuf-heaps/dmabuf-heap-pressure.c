@@ -54,7 +54,8 @@ static char *take(size_t len, bool huge)
 static void hog_memory(struct hog *hog, const char *heap)
 {
 	long long free_kib = meminfo_kib("MemFree:");
-	size_t quick = free_kib > 65536 ? KIB(free_kib - 65536) : 0, at;
+	size_t quick = free_kib > 65536 ? KIB(free_kib - 65536) : 0;
+	size_t rest = KIB(meminfo_kib("MemTotal:")) - quick, at;
 	char *p;
 
 	if (file_write("/proc/self/oom_score_adj", "1000"))
@@ -65,8 +66,8 @@ static void hog_memory(struct hog *hog, const char *heap)
 	hog->taken_kib = quick / 1024;
 	hog->pool_before = pool_pages(heap);
 
-	p = take(MIB(4096), false);
-	for (at = 0; at < MIB(4096); at += HOG_STEP) {
+	p = take(rest, false);
+	for (at = 0; at < rest; at += HOG_STEP) {
 		hog->pool_left = pool_pages(heap);
 		if (!hog->pool_left)
 			break;

@@ -17,13 +17,14 @@
 /* Pieces of a map, taken away in a block, across two and at both ends */
 BLOCKS_TEST(hole_leaves_the_rest_in_place)
 {
-	static const struct {
+	const size_t page = page_size();
+	const struct {
 		size_t start;
 		size_t end;
 	} holes[] = {
-		{ 0, KIB(4) }, { KIB(64), KIB(68) }, { MIB(1), MIB(2) },
-		{ MIB(2), MIB(4) }, { MIB(4) - KIB(4), MIB(4) + KIB(4) },
-		{ BUF_LEN - KIB(4), BUF_LEN }, { MIB(5), BUF_LEN },
+		{ 0, page }, { KIB(64), KIB(64) + page }, { MIB(1), MIB(2) },
+		{ MIB(2), MIB(4) }, { MIB(4) - page, MIB(4) + page },
+		{ BUF_LEN - page, BUF_LEN }, { MIB(5), BUF_LEN },
 	};
 	size_t start, end;
 	int i, touched;
@@ -31,8 +32,8 @@ BLOCKS_TEST(hole_leaves_the_rest_in_place)
 
 	ASSERT_EQ(0, get_buffer(self, BUF_LEN));
 	for (i = 0; i < 2 * ARRAY_SIZE(holes); i++) {
-		start = page_align(holes[i / 2].start);
-		end = page_align(holes[i / 2].end);
+		start = holes[i / 2].start;
+		end = holes[i / 2].end;
 		touched = i % 2;
 		p = map_all(self);
 		ASSERT_NE(MAP_FAILED, p);
@@ -52,12 +53,12 @@ BLOCKS_TEST(hole_leaves_the_rest_in_place)
 /* All of the map, blocks as a whole, and parts of one, protected and back */
 BLOCKS_TEST(protection_of_a_part_leaves_the_rest)
 {
-	static const struct {
+	const struct {
 		size_t start;
 		size_t end;
 	} parts[] = {
 		{ 0, BUF_LEN }, { MIB(2), MIB(4) }, { MIB(2), MIB(3) },
-		{ MIB(3), MIB(3) + KIB(4) }, { MIB(1), MIB(5) },
+		{ MIB(3), MIB(3) + PAGES(1) }, { MIB(1), MIB(5) },
 	};
 	size_t start, end, page = page_size();
 	struct user_page user;
@@ -66,8 +67,8 @@ BLOCKS_TEST(protection_of_a_part_leaves_the_rest)
 
 	ASSERT_EQ(0, get_buffer(self, BUF_LEN));
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		start = page_align(parts[i].start);
-		end = page_align(parts[i].end);
+		start = parts[i].start;
+		end = parts[i].end;
 		p = map_all(self);
 		ASSERT_NE(MAP_FAILED, p);
 		faults_of_writing(p, self->len);
@@ -93,6 +94,7 @@ BLOCKS_TEST(protection_of_a_part_leaves_the_rest)
 	}
 }
 
+/* To be rounded up to pages */
 static const size_t shifts[] = { 0, KIB(4), KIB(64), MIB(1) + KIB(4), 0 };
 
 BLOCKS_TEST(moved_map_shows_the_same_pages)
@@ -105,7 +107,7 @@ BLOCKS_TEST(moved_map_shows_the_same_pages)
 	ASSERT_NE(MAP_FAILED, p);
 	faults_of_writing(p, self->len);
 	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
-		room = find_room(self, shifts[i]);
+		room = find_room(BUF_LEN, self->block, page_align(shifts[i]));
 		ASSERT_NE(NULL, room);
 		q = mremap(p, self->len, self->len,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, room);
@@ -139,7 +141,7 @@ BLOCKS_TEST(moved_part_shows_the_same_pages)
 			p = map_all(self);
 			ASSERT_NE(MAP_FAILED, p);
 			faults_of_writing(p, self->len);
-			room = find_room(self, shifts[j]);
+			room = find_room(BUF_LEN, self->block, page_align(shifts[j]));
 			ASSERT_NE(NULL, room);
 			q = mremap(p + start, MIB(2), MIB(2),
 				   MREMAP_MAYMOVE | MREMAP_FIXED, room);
@@ -163,7 +165,7 @@ BLOCKS_TEST(chosen_address_shows_the_right_pages)
 
 	ASSERT_EQ(0, get_buffer(self, BUF_LEN));
 	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
-		room = find_room(self, shifts[i]);
+		room = find_room(BUF_LEN, self->block, page_align(shifts[i]));
 		ASSERT_NE(NULL, room);
 		p = mmap(room, self->len, READ_WRITE,
 			 MAP_SHARED | MAP_FIXED_NOREPLACE, self->fd, 0);
@@ -182,9 +184,9 @@ BLOCKS_TEST(chosen_address_shows_the_right_pages)
 /* Something else in a block's place, and then another part of the buffer */
 BLOCKS_TEST(mapped_over_page_leaves_the_rest)
 {
-	static const size_t places[] = { MIB(2), MIB(3), MIB(4) - KIB(4) };
-	const size_t other = KIB(68);
-	size_t at, page = page_size();
+	const size_t page = page_size(), other = KIB(64) + page;
+	const size_t places[] = { MIB(2), MIB(3), MIB(4) - page };
+	size_t at;
 	char *p;
 	int i;
 
@@ -376,10 +378,10 @@ BLOCKS_TEST(threads_that_fault_at_once_see_the_data)
 /* The end of the buffer is in the middle of where a block could be */
 BLOCKS_TEST(nothing_is_mapped_past_the_end)
 {
-	static const size_t ends[] = {
-		MIB(2) + KIB(4), MIB(3), MIB(4) - KIB(4), MIB(4),
+	const size_t page = page_size(), ends[] = {
+		MIB(2) + page, MIB(3), MIB(4) - page, MIB(4),
 	};
-	size_t page = page_size(), align = self->block ?: MIB(2);
+	size_t align = self->block ?: MIB(2);
 	struct user_page user;
 	char *p, *room;
 	int i;

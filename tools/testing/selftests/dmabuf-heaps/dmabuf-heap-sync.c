@@ -13,7 +13,7 @@
 #include "heap_left.h"
 
 /* Large and small chunks */
-#define BUF_LEN		(MIB(3) + KIB(76))
+#define BUF_LEN		page_align(MIB(3) + KIB(76))
 #define SEED		43
 
 /* One importer more would be more mappings of a page than dma-debug can count */
@@ -76,7 +76,7 @@ static int sync_part(int fd, __u64 flags, __u64 offset, __u64 len)
 /* The first and the last byte, all of it, and parts across borders of chunks */
 HEAP_TEST(partial_sync_keeps_the_data)
 {
-	static const struct {
+	const struct {
 		size_t offset;
 		size_t len;
 	} parts[] = {
@@ -102,7 +102,7 @@ HEAP_TEST(partial_sync_keeps_the_data)
 
 HEAP_TEST(wrong_parts_are_refused)
 {
-	static const struct {
+	const struct {
 		__u64 offset;
 		__u64 len;
 	} parts[] = {
@@ -174,11 +174,11 @@ HEAP_TEST(partial_sync_needs_no_mode_of_the_descriptor)
 	int i, fd, pipe_fds[2];
 
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
-		fd = heap_alloc_flags(self->fd, KIB(68), modes[i] | O_CLOEXEC);
+		fd = heap_alloc_flags(self->fd, PAGES(17), modes[i] | O_CLOEXEC);
 		ASSERT_LE(0, fd);
-		EXPECT_EQ(0, sync_part(fd, DMA_BUF_SYNC_RW, KIB(4), KIB(4)));
-		EXPECT_EQ(-EINVAL, sync_part(fd, DMA_BUF_SYNC_RW, KIB(64),
-					     KIB(8)));
+		EXPECT_EQ(0, sync_part(fd, DMA_BUF_SYNC_RW, PAGES(1), PAGES(1)));
+		EXPECT_EQ(-EINVAL, sync_part(fd, DMA_BUF_SYNC_RW, PAGES(16),
+					     PAGES(2)));
 		EXPECT_EQ(0, close(fd));
 	}
 

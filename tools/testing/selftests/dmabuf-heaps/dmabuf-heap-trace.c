@@ -190,20 +190,20 @@ TRACE_TEST(alloc_and_free_are_one_event_each)
 	unsigned long ino;
 	int fd, copy;
 
-	fd = heap_alloc(self->fd, KIB(8) + 1);
+	fd = heap_alloc(self->fd, PAGES(2) + 1);
 	ASSERT_LE(0, fd);
 	ino = inode_of(fd);
 	EXPECT_EQ(1, traced("dma_heap_alloc: heap=%s size=%zu inode=%lu",
-			    variant->name, KIB(12), ino));
+			    variant->name, PAGES(3), ino));
 	copy = dup(fd);
 	EXPECT_EQ(0, close(fd));
 	EXPECT_EQ(0, traced("dma_heap_free: heap=%s size=%zu inode=%lu",
-			    variant->name, KIB(12), ino));
+			    variant->name, PAGES(3), ino));
 	EXPECT_EQ(0, close(copy));
 	EXPECT_EQ(1, traced("dma_heap_free: heap=%s size=%zu inode=%lu",
-			    variant->name, KIB(12), ino));
+			    variant->name, PAGES(3), ino));
 	EXPECT_EQ(1, traced("dma_heap_alloc_start: heap=%s size=%zu", variant->name,
-			    KIB(12)));
+			    PAGES(3)));
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_start: "));
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc: "));
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_free: "));
@@ -217,11 +217,11 @@ TRACE_TEST(alloc_and_free_are_one_event_each)
 /* A page too much */
 TRACE_TEST(too_large_is_one_event)
 {
-	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", KIB(8)));
+	ASSERT_EQ(0, heap_attr_set(variant->name, "buffer_limit_bytes", PAGES(2)));
 	close(heap_alloc(self->fd, 0));
 	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
-	close(heap_alloc(self->fd, KIB(8) + 1));
-	EXPECT_FAIL_EVENTS(1, KIB(12), "too_large");
+	close(heap_alloc(self->fd, PAGES(2) + 1));
+	EXPECT_FAIL_EVENTS(1, PAGES(3), "too_large");
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
 	/* One of length zero is no request */
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_start: "));
@@ -231,7 +231,7 @@ TRACE_TEST(too_large_is_one_event)
 TRACE_TEST(events_of_one_buffer_are_filtered_by_inode)
 {
 	const char *filter = INSTANCE "/events/dma_heap/dma_heap_free/filter";
-	int fds[2] = { heap_alloc(self->fd, KIB(4)), heap_alloc(self->fd, KIB(4)) };
+	int fds[2] = { heap_alloc(self->fd, PAGES(1)), heap_alloc(self->fd, PAGES(1)) };
 	char text[64];
 
 	ASSERT_LE(0, fds[0]);
@@ -256,7 +256,7 @@ TRACE_TEST(taking_over_a_buffer_is_one_event)
 		SKIP_UNLESS_NEEDED(return, "memcg", "no memory controller");
 	ASSERT_EQ(0, agent_start(&agent, TEST_CGROUP, "agent", self->fd));
 	from = agent.pid;
-	ASSERT_EQ(0, agent_do(&agent, AGENT_ALLOC, 0, KIB(8)));
+	ASSERT_EQ(0, agent_do(&agent, AGENT_ALLOC, 0, PAGES(2)));
 	fd = agent_give(&agent, 0);
 	ASSERT_LE(0, fd);
 	ino = inode_of(fd);
@@ -264,7 +264,7 @@ TRACE_TEST(taking_over_a_buffer_is_one_event)
 	EXPECT_EQ(0, trace_sum(NULL, "", "dma_heap_charge: "));
 	EXPECT_EQ(0, buf_charge(fd, 0));
 	EXPECT_EQ(1, traced("dma_heap_charge: heap=%s size=%zu inode=%lu from=%d",
-			    variant->name, KIB(8), ino, from));
+			    variant->name, PAGES(2), ino, from));
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_charge: "));
 	agent_kill(&agent);
 	EXPECT_EQ(0, close(fd));
@@ -274,9 +274,9 @@ TRACE_TEST(taking_over_a_buffer_is_one_event)
 TRACE_TEST(limit_is_one_event)
 {
 	ASSERT_EQ(0, heap_attr_set(variant->name, "heap_limit_bytes",
-				   self->bytes + KIB(8)));
-	close(heap_alloc(self->fd, KIB(12)));
-	EXPECT_FAIL_EVENTS(1, KIB(12), "limit");
+				   self->bytes + PAGES(2)));
+	close(heap_alloc(self->fd, PAGES(3)));
+	EXPECT_FAIL_EVENTS(1, PAGES(3), "limit");
 	EXPECT_EQ(1, trace_sum(NULL, "", "dma_heap_alloc_fail: "));
 }
 
@@ -316,10 +316,10 @@ TRACE_TEST(lack_of_memory_is_one_event)
 		ASSERT_GT(1000, nth);
 		trace_clear();
 		fault_inject(fail_nth, nth);
-		fd = heap_alloc(self->fd, KIB(16));
+		fd = heap_alloc(self->fd, PAGES(4));
 		more = fault_injected(fail_nth);
 		failed += fd < 0;
-		EXPECT_FAIL_EVENTS(fd < 0, KIB(16), "nomem");
+		EXPECT_FAIL_EVENTS(fd < 0, PAGES(4), "nomem");
 		close(fd);
 	}
 	close(fail_nth);
@@ -375,16 +375,16 @@ TRACE_TEST(pool_events_agree_with_counters)
 	ASSERT_TRUE(WAIT_FOR(pool_emptied(variant->name, pool)));
 	ASSERT_EQ(0, pool_read_stats(pool, &self->stats));
 	trace_clear();
-	fd = heap_alloc(self->fd, KIB(20));
+	fd = heap_alloc(self->fd, PAGES(5));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(COUNTED(misses),
-		  traced("dma_heap_pool_miss: pool=%s size=%zu", pool, KIB(20)));
+		  traced("dma_heap_pool_miss: pool=%s size=%zu", pool, PAGES(5)));
 	EXPECT_EQ(0, close(fd));
 	ASSERT_TRUE(WAIT_FOR(!COUNTED(dirty_pages)));
 
 	for (i = 0; i < 60; i++) {
 		/* Large enough that some have to be scrubbed on the spot */
-		fd = buf_filled(self->fd, i % 2 ? KIB(20) : KIB(256), i);
+		fd = buf_filled(self->fd, i % 2 ? PAGES(5) : KIB(256), i);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(0, close(fd));
 	}
@@ -420,7 +420,7 @@ TRACE_TEST(shrinking_is_one_event)
 		SKIP(return, "%s gives nothing back to the system",
 		     variant->name);
 	ASSERT_TRUE(WAIT_FOR(pool_emptied(variant->name, pool)));
-	fd = heap_alloc(self->fd, KIB(36));
+	fd = heap_alloc(self->fd, PAGES(9));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
 	ASSERT_TRUE(WAIT_FOR(pool_is_clean(pool, 9)));
@@ -442,7 +442,7 @@ TRACE_TEST(decay_events_add_up)
 	const char *pool = heap_pool(variant->name);
 	int fd;
 
-	fd = heap_alloc(self->fd, KIB(44));
+	fd = heap_alloc(self->fd, PAGES(11));
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, close(fd));
 	ASSERT_TRUE(WAIT_FOR(!COUNTED(dirty_pages)));
@@ -511,7 +511,7 @@ static long long maintained_for(const char *event, const char *rest, int *count)
 
 TRACE_TEST(maps_and_syncs_tell_what_was_maintained)
 {
-	const size_t len = KIB(64);
+	const size_t len = PAGES(16);
 	long long begun, cached = heap_attr(variant->name, "cached");
 	unsigned long ino;
 	int fd, watcher;
@@ -563,32 +563,32 @@ TRACE_TEST(maps_and_syncs_tell_what_was_maintained)
 
 	/* The CPU reads a part of what the device may have written */
 	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_START |
-				      DMA_BUF_SYNC_READ, KIB(8), KIB(4)));
+				      DMA_BUF_SYNC_READ, PAGES(2), PAGES(1)));
 	begun = trace_sum(" maintained=", "", "dma_heap_sync: ");
-	EXPECT_EQ(cached ? KIB(4) : 0, begun);
+	EXPECT_EQ(cached ? PAGES(1) : 0, begun);
 	EXPECT_MAINTAINED("dma_heap_sync: ",
-			  "inode=%lu begin dir=from_device offset=8192 len=4096 ",
-			  ino);
+			  "inode=%lu begin dir=from_device offset=%zu len=%zu ",
+			  ino, PAGES(2), PAGES(1));
 	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_END |
-				      DMA_BUF_SYNC_READ, KIB(8), KIB(4)));
+				      DMA_BUF_SYNC_READ, PAGES(2), PAGES(1)));
 	EXPECT_EQ(0, trace_sum(" maintained=", "", "dma_heap_sync: "));
 	EXPECT_MAINTAINED("dma_heap_sync: ",
-			  "inode=%lu end dir=from_device offset=8192 len=4096 ",
-			  ino);
+			  "inode=%lu end dir=from_device offset=%zu len=%zu ",
+			  ino, PAGES(2), PAGES(1));
 
 	/* And writes one */
 	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
-				      KIB(16), KIB(8)));
+				      PAGES(4), PAGES(2)));
 	EXPECT_MAINTAINED("dma_heap_sync: ",
-			  "inode=%lu begin dir=bidirectional offset=16384 len=8192 ",
-			  ino);
+			  "inode=%lu begin dir=bidirectional offset=%zu len=%zu ",
+			  ino, PAGES(4), PAGES(2));
 	ASSERT_EQ(0, buf_sync_partial(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW,
-				      KIB(16), KIB(8)));
-	EXPECT_EQ(cached ? KIB(8) : 0,
+				      PAGES(4), PAGES(2)));
+	EXPECT_EQ(cached ? PAGES(2) : 0,
 		  trace_sum(" maintained=", "", "dma_heap_sync: "));
 	EXPECT_MAINTAINED("dma_heap_sync: ",
-			  "inode=%lu end dir=bidirectional offset=16384 len=8192 ",
-			  ino);
+			  "inode=%lu end dir=bidirectional offset=%zu len=%zu ",
+			  ino, PAGES(4), PAGES(2));
 	ASSERT_EQ(0, importer_do(self->importer, "drop"));
 	EXPECT_EQ(0, close(watcher));
 	EXPECT_EQ(0, close(fd));

@@ -16,7 +16,7 @@
 #define SEED		97
 
 /* The buffer of most tests, with a tail after three blocks */
-#define BUF_LEN		(MIB(6) + KIB(388))
+#define BUF_LEN		page_align(MIB(6) + KIB(388))
 
 /* One heap; of a buffer its chunks, and what they lead to expect */
 FIXTURE(blocks)
@@ -44,6 +44,34 @@ static inline size_t block_size(void)
 	       0 : strtoul(text, NULL, 10);
 }
 
+/* Room at a place where nothing else is, @shift after where a block could be */
+static inline char *find_room(size_t len, size_t block, size_t shift)
+{
+	size_t align = block ?: MIB(2);
+	char *p;
+
+	p = mmap(NULL, len + 2 * align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	munmap(p, len + 2 * align);
+
+	return p + -(uintptr_t)p % align + shift;
+}
+
+/* For 32-bit programs, mmap() does not align maps for blocks: there, the test does it */
+#define MMAP_ALIGNS	(sizeof(void *) == 8)
+
+static inline char *map_for_blocks(int fd, size_t block, size_t offset, size_t len, int prot)
+{
+	char *hint = NULL;
+
+	if (!MMAP_ALIGNS && block)
+		hint = find_room(len, block, offset % block);
+
+	return mmap(hint, len, prot, MAP_SHARED, fd, offset);
+}
+
 /* Does the kernel map a block at all, in the best of cases? */
 static inline bool maps_blocks(int importer, int heap_fd, size_t block)
 {
@@ -55,7 +83,7 @@ static inline bool maps_blocks(int importer, int heap_fd, size_t block)
 	fd = heap_alloc(heap_fd, len);
 	if (fd < 0)
 		return false;
-	p = buf_map(fd, len, READ_WRITE);
+	p = map_for_blocks(fd, block, 0, len, READ_WRITE);
 	for (size_t at = 0; p != MAP_FAILED && at < len; at += block / 2) {
 		touch(p + at, true);
 		if (!importer_user_page(importer, p + at, &page))
@@ -124,7 +152,7 @@ static inline int put_buffer(struct _test_data_blocks *self)
 static inline char *map_part(struct _test_data_blocks *self, size_t offset, size_t len,
 			     int prot)
 {
-	return mmap(NULL, len, prot, MAP_SHARED, self->fd, offset);
+	return map_for_blocks(self->fd, self->block, offset, len, prot);
 }
 
 static inline char *map_all(struct _test_data_blocks *self)
@@ -226,7 +254,7 @@ static inline long long wrong_block(struct _test_data_blocks *self, char *map,
 		at += page;
 	free(pages);
 
-	return at < len ? offset + at : -1;
+	return at < len ? (long long)(offset + at) : -1;
 }
 
 /* How many pages are in blocks, or -1 if not all are mapped */
@@ -285,21 +313,6 @@ static inline int advise_against_blocks(char *map, size_t len)
 		return 0;
 
 	return madvise(map, len, MADV_NOHUGEPAGE) ? -errno : 0;
-}
-
-/* Room at a place where nothing else is, @shift after where a block could be */
-static inline char *find_room(struct _test_data_blocks *self, size_t shift)
-{
-	size_t align = self->block ?: MIB(2);
-	char *p;
-
-	p = mmap(NULL, BUF_LEN + 2 * align, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	munmap(p, BUF_LEN + 2 * align);
-
-	return p + -(uintptr_t)p % align + shift;
 }
 
 #endif /* HEAP_BLOCKS_H */

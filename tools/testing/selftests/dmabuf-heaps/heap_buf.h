@@ -33,6 +33,8 @@ struct dma_buf_charge {
 
 #define KIB(n)		((size_t)(n) << 10)
 #define MIB(n)		((size_t)(n) << 20)
+/* What a test has in pages is as many on every machine */
+#define PAGES(n)	((n) * page_size())
 
 size_t page_size(void);
 size_t page_align(size_t len);

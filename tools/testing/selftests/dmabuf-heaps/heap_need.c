@@ -42,6 +42,7 @@ static const char *const words[] = {
 	"gigabyte",	/* has more than 1 GiB of memory */
 	"hibernation",	/* can hibernate to /dev/vda */
 	"highmem",	/* has 512 MiB or more above 4 GiB */
+	"highzone",	/* has memory that the kernel has not mapped (HIGHMEM) */
 	"mknod",	/* lets the tests make device nodes */
 	"mover",	/* has devices that move bytes: QEMU's edu, or a DMA engine */
 	"numa",		/* has two nodes, both with CPUs */

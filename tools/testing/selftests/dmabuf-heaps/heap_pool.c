@@ -235,11 +235,11 @@ long long pools_cap_kib(void)
 	return meminfo_kib("MemTotal:") / 100 * pools_percent();
 }
 
-int pool_prefill(const char *heap_name, size_t size, unsigned int count)
+int pool_prefill(const char *heap_name, unsigned long long size, unsigned int count)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "%zu %u", size, count);
+	snprintf(text, sizeof(text), "%llu %u", size, count);
 
 	return pool_write(heap_name, "prefill", text);
 }

@@ -43,6 +43,6 @@ long long pools_total_kib(void);
 long long pools_cap_kib(void);
 long long pools_percent(void);
 int pools_set_percent(long long percent);
-int pool_prefill(const char *heap_name, size_t size, unsigned int count);
+int pool_prefill(const char *heap_name, unsigned long long size, unsigned int count);
 
 #endif /* HEAP_POOL_H */
