@@ -79,8 +79,11 @@ static long dma_heap_ioctl_alloc(struct dma_heap *heap,
 	if (data.fd)
 		return -EINVAL;
 
-	/* A length that this kernel cannot address */
+	/* A length that a kernel of 32 bits cannot address */
 	if (data.len != (size_t)data.len) {
+		/* No kernel can round it up */
+		if (!PAGE_ALIGN(data.len))
+			return -EINVAL;
 		dma_heap_count_failure(heap, SIZE_MAX, DMA_HEAP_TOO_LARGE);
 		return -ENOMEM;
 	}
