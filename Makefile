@@ -52,6 +52,9 @@ help:
 	@echo '              IOMMU, one that is passed through, and with copies in a region of its own'
 	@echo '  check-arm, check-riscv  selftests of mappings on these machines'
 	@echo '  check-x86   selftests of mappings and devices with an IOMMU, that translates or not'
+	@echo '  check-16k   selftests on arm64 with pages of 16 KiB'
+	@echo '  check-compat  all selftests, built for 32 bits, on arm64'
+	@echo '  randconfig  TIMES=n: the driver compiled with random options, n times; SEED=n: from that seed on'
 	@echo '  tools       the tool dmaheap tested on this machine, without a kernel'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector; check-kcsan: selftests under it'
@@ -108,7 +111,7 @@ check-all:
 
 CHECKS := check-y check-m check-n check-cma check-kexec check-pool check-reclaim check-swiotlb check-smmu \
 	check-passthrough check-restricted check-arm check-riscv \
-	check-demo check-kcsan check-versal
+	check-demo check-kcsan check-versal check-compat check-16k
 $(CHECKS): check-%:
 	$(call parts,$*)
 
@@ -117,6 +120,10 @@ check-debug:
 
 check-x86:
 	$(call parts,$(X86))
+
+randconfig:
+	$(call ready,randconfig)
+	@scripts/randconfig.sh $(TIMES)
 
 check-stress:
 	$(call ready,$(patsubst series,series-build,$(or $(PART),$(PARTS))))
@@ -182,6 +189,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards check-stress mutants inventory \
+.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards randconfig check-stress mutants inventory \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest soak bench picture shell menuconfig hwkit arches \
 	clean mrproper

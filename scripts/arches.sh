@@ -6,9 +6,9 @@
 # Modules of ours may refer to nothing that the kernel does not export for them.
 . "$(dirname "$0")/lib.sh"
 
-# ARCH, prefix of the compiler, configuration; without LPAE, with physical addresses
-# that are not bus addresses, with DMA operations of a bus, big-endian, without MMU's
-# huge pages, with caches that are maintained before a transfer only
+# ARCH, prefix of the compiler, configuration, one more option; without LPAE, with physical
+# addresses that are not bus addresses, with DMA operations of a bus, big-endian, without
+# MMU's huge pages, with caches that are maintained before a transfer only
 ARCHES="
 arm arm-linux-gnueabihf- multi_v7_defconfig
 arm arm-linux-gnueabi- multi_v5_defconfig
@@ -22,6 +22,7 @@ alpha alpha-linux-gnu- defconfig
 m68k m68k-linux-gnu- multi_defconfig
 sh sh4-linux-gnu- rts7751r2dplus_defconfig
 x86 i686-linux-gnu- i386_defconfig
+arm64 aarch64-linux-gnu- defconfig CONFIG_CPU_BIG_ENDIAN=y
 "
 
 # The headers of implementers of the DMA API have inline functions that need these
@@ -29,18 +30,19 @@ FORBIDDEN='min_low_pfn|max_pfn|dma_to_phys|phys_to_dma|__phys_to_dma|__dma_to_ph
 
 configure()
 {
-	local dir=$1 config=$2
+	local dir=$1 config=$2 option=$3
 
 	kmake "$dir" -s "$config"
 	{
 		cat "$dir/.config"
-		printf '%s\n' CONFIG_MODULES=y CONFIG_DMABUF_HEAPS=y \
+		printf '%s\n' "$option" CONFIG_MODULES=y CONFIG_DMABUF_HEAPS=y \
 			CONFIG_DMABUF_HEAPS_SYSTEM=m CONFIG_DMABUF_HEAPS_CMA=m \
 			CONFIG_DMABUF_HEAPS_CARVEOUT=m CONFIG_DEBUG_FS=y CONFIG_KUNIT=m \
 			CONFIG_DMABUF_HEAPS_KUNIT_TEST=m CONFIG_DMABUF_HEAPS_TEST_IMPORTER=m
 	} >"$dir/merged.config"
 	KCONFIG_ALLCONFIG=$dir/merged.config kmake "$dir" -s allnoconfig
 	grep -q '^CONFIG_DMABUF_HEAPS_SYSTEM=m' "$dir/.config"
+	[ -z "$option" ] || grep -qx "$option" "$dir/.config"
 }
 
 build()
@@ -48,7 +50,7 @@ build()
 	local dir=$OUT/arch-$1
 
 	mkdir -p "$dir"
-	configure "$dir" "$2"
+	configure "$dir" "$2" "${3:-}"
 	kmake "$dir" -s KCFLAGS=-Werror drivers/dma-buf/ kernel/dma/
 	# No module of ours may need a symbol that modules are not given
 	! find "$dir/drivers/dma-buf" \( -path '*/heaps/*.o' \) -exec "${CROSS}nm" -u {} + |
@@ -57,9 +59,9 @@ build()
 
 echo "TAP version 13"
 echo "1..$(grep -c . <<<"$ARCHES")"
-while read -r KARCH CROSS config; do
+while read -r KARCH CROSS config option; do
 	[ -n "$KARCH" ] || continue
-	name=$KARCH-${config%_defconfig}
-	check "${name/-/ }" "$LOG/arch-$name.log" build "$name" "$config"
+	name=$KARCH-${config%_defconfig}${option:+-${option#CONFIG_}}
+	check "${name/-/ }" "$LOG/arch-$name.log" build "$name" "$config" "$option"
 done <<<"$ARCHES"
 end_checks

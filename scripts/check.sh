@@ -30,6 +30,7 @@ run_part()
 	harness) ktap harness scripts/harness-test.sh ;;
 	deps) ktap deps scripts/deps-test.sh ;;
 	arches) ktap arches scripts/arches.sh ;;
+	randconfig) ktap randconfig scripts/randconfig.sh ;;
 	series) alone series scripts/series.py --build ;;
 	n) scripts/kbuild.sh n ;;
 	kunit-uml) scripts/kunit.sh ;;

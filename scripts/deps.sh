@@ -50,7 +50,7 @@ contents()
 	series) echo tree python3 perl diffutils ;;
 	series-build) echo series kernel arm64 ccache ;;
 	harness | deps) echo make gcc libc6-dev python3 git ;;
-	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | versal) echo "$suite" ;;
+	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | compat | versal | 16k) echo "$suite" ;;
 	debug | debug-* | kcsan | kunit-kcsan) echo "$suite" ;;
 	hwkit) echo selftests ;;
 	m | board-* | kunit-arm64 | soak) echo "$suite" kmod ;;
@@ -64,6 +64,7 @@ contents()
 			gcc-{mips64el-linux-gnuabi64,powerpc64-linux-gnu,s390x-linux-gnu} \
 			gcc-{sparc64,hppa,alpha,m68k,sh4,i686}-linux-gnu
 		;;
+	randconfig) echo kernel arm64 armhf riscv64 amd64 ccache ;;
 	lint)
 		echo kernel arm64 armhf ccache perl python3 sparse clang lld llvm \
 			shellcheck pyflakes3 yamllint \

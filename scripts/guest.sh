@@ -40,6 +40,11 @@ elif [ "$KARCH" = x86 ]; then
 	machine=q35
 	cpu=(-accel "tcg,thread=multi" -cpu max)
 	slow=2
+elif [ "$variant" = 16k ]; then
+	# Not every CPU that KVM can use has pages of this size
+	machine=virt,gic-version=3
+	cpu=(-accel "tcg,thread=multi" -cpu "max,pauth-impdef=on")
+	slow=2
 elif [ "$variant" = versal ]; then
 	machine=xlnx-versal-virt
 	cpu=(-accel "tcg,thread=multi")

@@ -4,15 +4,17 @@
 # init, busybox, the selftests, dmaheap, the benchmark if built, the modules of VARIANT.
 # Machines other than arm64 get init and the selftests alone, the kernel of the demo gets
 # init and the demo alone. The init loads the modules that every board can use; the others
-# are for devices and tests to load.
+# are for devices and tests to load. SELFTESTS: the architecture of the selftests, if it is
+# not that of the kernel.
 . "$(dirname "$0")/lib.sh"
 
 variant=$1 steps=$2 output=$3
 use_arch "$variant"
 init=$OUT/init selftests=$OUT/selftests
 if [ "$KARCH" != arm64 ]; then
-	init+=-$KARCH selftests+=-$KARCH
+	init+=-$KARCH SELFTESTS=$KARCH
 fi
+selftests+=${SELFTESTS:+-$SELFTESTS}
 
 # tree_of DIR TARGET: all of DIR, as TARGET in the guest
 tree_of()

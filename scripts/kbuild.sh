@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan|demo|versal, arm|riscv|x86,
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan|demo|versal, 16k, arm|riscv|x86,
 # or for the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
@@ -22,6 +22,10 @@ kcsan | versal)
 	fragments=(guest/config/small.config "guest/config/$variant.config")
 	guess=1000
 	;;
+16k)
+	fragments=(guest/config/{small,arm64,16k}.config)
+	guess=1000
+	;;
 arm | riscv | x86)
 	use_arch "$variant"
 	fragments=(guest/config/small.config "guest/config/$variant.config")
@@ -39,7 +43,7 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|kcsan|demo|versal|arm|riscv|x86|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|kcsan|demo|versal|16k|arm|riscv|x86|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 case $variant in
 bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;

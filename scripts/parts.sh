@@ -7,11 +7,11 @@
 kernel_of()
 {
 	case $1 in
-	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million) echo y ;;
+	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | compat) echo y ;;
 	m | kunit-arm64 | board-* | soak) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
-	demo | arm | riscv | versal) echo "$1" ;;
+	demo | arm | riscv | versal | 16k) echo "$1" ;;
 	x86 | x86-pt) echo x86 ;;
 	esac
 }
@@ -54,14 +54,21 @@ movers()
 }
 
 # machine PART: set what guest.sh needs to know of the machine of a part: MEM, CPUS,
-# APPEND, MODULES, NEXT, args (of QEMU) and overlays
+# APPEND, MODULES, NEXT, SELFTESTS (an architecture, if not the kernel's), args (of QEMU)
+# and overlays
 machine()
 {
 	local need='' seed=${SEED:+heap_model_kunit.seed=$SEED}
 
-	MEM=2G CPUS=2 APPEND='' MODULES='' NEXT='' args=() overlays=()
+	MEM=2G CPUS=2 APPEND='' MODULES='' NEXT='' SELFTESTS='' args=() overlays=()
 	case $1 in
 	y)
+		overlays=(probe)
+		movers
+		;;
+	# The machine of y, with programs of 32 bits
+	compat)
+		SELFTESTS=arm
 		overlays=(probe)
 		movers
 		;;
@@ -189,7 +196,7 @@ machine()
 	# Programs run without a shell: the kernel hands NEED to them
 	arm)
 		MEM=1G overlays=(arm)
-		APPEND="cma_heap.chunk_kib=64 NEED=carveout,importer,border,cma,chunks"
+		APPEND="cma_heap.chunk_kib=64 NEED=carveout,importer,border,cma,chunks,highzone"
 		;;
 	# The IOMMU translates
 	x86)
@@ -203,6 +210,10 @@ machine()
 		movers
 		args+=(-device intel-iommu)
 		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces,mover,segments,copies"
+		;;
+	16k)
+		movers
+		APPEND="cma=64M"
 		;;
 	riscv) APPEND="NEED=importer,counts" ;;
 	demo | million) ;;
@@ -224,6 +235,7 @@ build_part()
 	local kernel
 
 	kernel=$(kernel_of "$1")
+	[ "$1" != compat ] || scripts/selftests.sh arm || return
 	case $kernel in
 	arm | riscv | x86) scripts/selftests.sh "$kernel" || return ;;
 	demo) scripts/demo.sh build || return ;;
@@ -240,9 +252,9 @@ build_part()
 # boot_part PART RUN STEPS: boot its machine with these steps
 boot_part()
 {
-	local args overlays MEM CPUS APPEND MODULES NEXT
+	local args overlays MEM CPUS APPEND MODULES NEXT SELFTESTS
 
 	machine "$1"
-	MEM=$MEM CPUS=$CPUS APPEND=$APPEND MODULES=$MODULES NEXT=$NEXT QEMU_ARGS="${args[*]}" \
-		scripts/guest.sh "$2" "$(kernel_of "$1")" "$3" "${overlays[@]}"
+	MEM=$MEM CPUS=$CPUS APPEND=$APPEND MODULES=$MODULES NEXT=$NEXT SELFTESTS=$SELFTESTS \
+		QEMU_ARGS="${args[*]}" scripts/guest.sh "$2" "$(kernel_of "$1")" "$3" "${overlays[@]}"
 }
