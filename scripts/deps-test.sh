@@ -163,7 +163,7 @@ arm64_host_compiles_arm64_natively()
 nothing_is_said_when_nothing_is_missing()
 {
 	mkdir -p "$sys/usr/include"
-	touch "$sys"/usr/bin/{make,gcc,python3,man,setpriv} "$sys/usr/include/stdio.h"
+	touch "$sys"/usr/bin/{make,gcc,g++,pkg-config,python3,man,setpriv} "$sys/usr/include/stdio.h"
 	chmod 755 "$sys"/usr/bin/*
 	deps tools
 	is 0

@@ -46,7 +46,7 @@ contents()
 	selftests) echo kernel arm64 armhf rsync ccache ;;
 
 	demo) echo kernel arm64 qemu-system-arm netpbm ;;
-	tools) echo make gcc libc6-dev python3 man-db util-linux ;;
+	tools) echo make gcc g++ libc6-dev pkgconf python3 man-db util-linux ;;
 	series) echo tree python3 perl diffutils ;;
 	series-build) echo series kernel arm64 ccache ;;
 	harness | deps) echo make gcc libc6-dev python3 git ;;
@@ -90,6 +90,7 @@ packages()
 	device-tree-compiler dtc adds regions of memory to the device tree of a guest
 	diffutils cmp compares files
 	flex flex makes scanners for the kernel's build
+	g++ g++ sees whether a library can be used from C++
 	gcc gcc compiles programs for this machine
 	gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc compiles the arm64 kernel and its programs
 	gcc-alpha-linux-gnu alpha-linux-gnu-gcc compiles for alpha
@@ -123,6 +124,7 @@ packages()
 	netpbm pnmtopng writes the picture of the demo
 	patch patch edits files of the kernel
 	perl perl runs checkpatch
+	pkgconf pkg-config finds a library that was installed
 	pyflakes3 pyflakes3 finds mistakes in Python scripts
 	python3 python3 runs tests and scripts
 	python3-attr $PY/attr checks device tree bindings

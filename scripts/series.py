@@ -301,7 +301,7 @@ def check_style(base):
 
 def is_code(path):
     """Is it part of a kernel?"""
-    return not re.match("Documentation/|tools/|MAINTAINERS$", path)
+    return not re.match("Documentation/|tools/|MAINTAINERS$|samples/dma-buf/client.c$", path)
 
 
 def changed_code(commit):

@@ -3,12 +3,11 @@
  * dmaheap alloc: allocate buffers, and keep them for a while
  */
 #include "dmaheap.h"
+#include "libdmaheap.h"
 #include <errno.h>
 #include <getopt.h>
-#include <linux/dma-buf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,9 +42,11 @@ static int fault(const struct wish *w, size_t number, const char *what, int erro
 static int use(const struct wish *w, size_t number, struct allocated *a)
 {
 	__u64 begin;
+	int error;
 
-	if (w->name && ioctl(a->fd, DMA_BUF_SET_NAME_B, w->name))
-		return fault(w, number, "name", errno);
+	error = w->name ? dmaheap_set_name(a->fd, w->name) : 0;
+	if (error)
+		return fault(w, number, "name", -error);
 	if (!w->mmap && !w->fill)
 		return 0;
 	begin = now_ns();
@@ -67,8 +68,8 @@ static int use(const struct wish *w, size_t number, struct allocated *a)
 	return 0;
 }
 
-static int allocate(const struct wish *w, size_t number, int heap,
-		    struct allocated *a)
+static int allocate(const struct wish *w, size_t number,
+		    const struct dmaheap *heap, struct allocated *a)
 {
 	struct stat st;
 
@@ -144,13 +145,13 @@ static void print_json(const struct wish *w, const struct allocated *a,
 static int show(const struct wish *w)
 {
 	struct allocated *all = NULL;
+	const struct dmaheap *heap;
 	size_t n = 0, room = 0;
-	int error = 0;
-	int heap;
+	int error;
 
-	heap = heap_open(w->heap);
-	if (heap < 0) {
-		heap_explain(w->heap, heap);
+	error = heap_open(w->heap, &heap);
+	if (error) {
+		heap_explain(w->heap, error);
 		return FAILED;
 	}
 	allow_many_files();
@@ -173,7 +174,7 @@ static int show(const struct wish *w)
 		close(all[i].fd);
 	}
 	free(all);
-	close(heap);
+	heap_close();
 	return error ? FAILED : FINE;
 }
 

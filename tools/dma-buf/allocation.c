@@ -3,44 +3,43 @@
  * Buffers of this program's own
  */
 #include "dmaheap.h"
+#include "libdmaheap.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/dma-heap.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 
-/* A descriptor, or an error */
-int heap_open(const char *name)
-{
-	char *path;
-	int fd;
+/* Of the heap that is open */
+static struct dmaheap_list *list;
 
-	/* No way out of the directory, and not the directory itself */
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
-		return -ENOENT;
-	path = text_of("%s" DEV_HEAPS "/%s", root, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		fd = -errno;
-	free(path);
-	return fd;
+void heap_close(void)
+{
+	dmaheap_list_free(list);
+	list = NULL;
+}
+
+/* 0 and the heap, whose node is open from now on, or an error */
+int heap_open(const char *name, const struct dmaheap **heap)
+{
+	int error;
+
+	error = dmaheap_list_new(&list, root);
+	if (error)
+		return error;
+	*heap = dmaheap_find(list, name);
+	error = *heap ? dmaheap_open(*heap) : -ENOENT;
+	if (error)
+		heap_close();
+	return error;
 }
 
 /* A descriptor, or an error; @ns is what it took */
-int heap_alloc(int heap, __u64 size, __u64 *ns)
+int heap_alloc(const struct dmaheap *heap, __u64 size, __u64 *ns)
 {
-	struct dma_heap_allocation_data data = {
-		.len = size,
-		.fd_flags = O_RDWR | O_CLOEXEC,
-	};
 	__u64 begin = now_ns();
+	int fd = dmaheap_alloc(heap, size, NULL);
 
-	if (ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data))
-		return -errno;
 	*ns = now_ns() - begin;
-	return data.fd;
+	return fd;
 }
 
 void heap_explain(const char *name, int error)

@@ -45,7 +45,7 @@ static __u64 percentile(const __u64 *sorted, __u64 n, unsigned int percent)
 	return sorted[(n * percent + 99) / 100 - 1];
 }
 
-static int one(int heap, __u64 size, __u64 *alloc_ns, __u64 *close_ns)
+static int one(const struct dmaheap *heap, __u64 size, __u64 *alloc_ns, __u64 *close_ns)
 {
 	int fd = heap_alloc(heap, size, alloc_ns);
 	__u64 begin;
@@ -58,7 +58,8 @@ static int one(int heap, __u64 size, __u64 *alloc_ns, __u64 *close_ns)
 	return 0;
 }
 
-static void measure(const struct setup *s, int heap, __u64 size, struct result *r)
+static void measure(const struct setup *s, const struct dmaheap *heap, __u64 size,
+		    struct result *r)
 {
 	__u64 unused[2];
 
@@ -149,7 +150,7 @@ static void end(const struct setup *s, struct table *t, struct json *j)
 }
 
 /* A heap too small for some sizes is measured with the others */
-static int measure_all(const struct setup *s, int heap)
+static int measure_all(const struct setup *s, const struct dmaheap *heap)
 {
 	size_t failed = 0;
 	struct result r;
@@ -241,16 +242,17 @@ static int run(int argc, char **argv)
 		.samples = 50,
 		.pause_ms = 5,
 	};
-	int heap, status;
+	const struct dmaheap *heap;
+	int error, status;
 
 	parse(&s, argc, argv);
-	heap = heap_open(s.heap);
-	if (heap < 0) {
-		heap_explain(s.heap, heap);
+	error = heap_open(s.heap, &heap);
+	if (error) {
+		heap_explain(s.heap, error);
 		return FAILED;
 	}
 	status = measure_all(&s, heap);
-	close(heap);
+	heap_close();
 	return status;
 }
 

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/dma-heap.h>
+#include <linux/types.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,13 +21,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "libdmaheap.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define NSEC		1000000000ull
@@ -128,7 +129,7 @@ static struct {
 	.map = true,
 };
 
-static int heap_fd = -1;
+static const struct dmaheap *heap;
 static unsigned long page_size;
 
 static void die(const char *format, ...)
@@ -167,16 +168,12 @@ static void pause_ms(unsigned int ms)
 /* A descriptor, or -1 if the heap has no room */
 static int try_alloc(__u64 size)
 {
-	struct dma_heap_allocation_data data = {
-		.len = size,
-		.fd_flags = O_RDWR | O_CLOEXEC,
-	};
+	int fd = dmaheap_alloc(heap, size, NULL);
 
-	if (!ioctl(heap_fd, DMA_HEAP_IOCTL_ALLOC, &data))
-		return data.fd;
-	if (errno != ENOMEM)
-		die("%s gives no %llu bytes: %s", opt.heap, size,
-		    strerror(errno));
+	if (fd >= 0)
+		return fd;
+	if (fd != -ENOMEM)
+		die("%s gives no %llu bytes: %s", opt.heap, size, strerror(-fd));
 	return -1;
 }
 
@@ -1556,12 +1553,15 @@ static unsigned int choose(char *arg)
 
 static void open_heap(const char *name)
 {
-	char path[300];
+	static struct dmaheap_list *list;
+	int error;
 
-	snprintf(path, sizeof(path), "/dev/dma_heap/%s", name);
-	heap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (heap_fd < 0)
-		die("%s: %s", path, strerror(errno));
+	error = list ? 0 : dmaheap_list_new(&list, NULL);
+	heap = error ? NULL : dmaheap_find(list, name);
+	if (!error)
+		error = heap ? dmaheap_open(heap) : -ENOENT;
+	if (error)
+		die("/dev/dma_heap/%s: %s", name, strerror(-error));
 	opt.heap = name;
 }
 
@@ -1687,7 +1687,6 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
 			if (chosen & (1u << i))
 				scenarios[i].run();
-		close(heap_fd);
 	}
 	if (!opt.heap)
 		refuse("heap", "");

@@ -204,8 +204,10 @@ bool process_lives(__u64 pid);
 int processes_of_fdinfo(struct processes *p, struct heaps *h, bool *partial);
 
 /* allocation.c: buffers of one's own */
-int heap_open(const char *name);
-int heap_alloc(int heap, __u64 size, __u64 *ns);
+struct dmaheap;
+int heap_open(const char *name, const struct dmaheap **heap);
+void heap_close(void);
+int heap_alloc(const struct dmaheap *heap, __u64 size, __u64 *ns);
 void heap_explain(const char *name, int error);
 void allow_many_files(void);
 

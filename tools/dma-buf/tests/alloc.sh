@@ -54,7 +54,7 @@ alloc_says_what_failed()
 	: >"$root/dev/dma_heap/system"
 	dmaheap alloc system 4k --name "$(printf '%0100d' 0)"
 	is 1
-	says "name: Invalid argument"
+	says "name: File name too long"
 	dmaheap alloc system 100g --mmap --json || :
 	json
 	(ulimit -n 20; "$DMAHEAP" --root "$root" alloc system 4k -n 100 >"$out" 2>"$err")

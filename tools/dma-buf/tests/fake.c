@@ -4,10 +4,14 @@
  * holds the errno which allocations give, tracefs fills new directories, and a
  * trace_pipe that is a FIFO never runs dry as long as somebody has it to write to.
  *
- * FAKE_PAUSE is a command that runs instead of a pause. FAKE_OPEN is "N COMMAND": the
- * command runs once, right before the file or directory number N is opened.
+ * FAKE_PAUSE is a command that runs instead of a pause, FAKE_POLL one that runs before
+ * each poll(). FAKE_OPEN is "N COMMAND": the command runs once, right before the file or
+ * directory number N is opened. FAKE_FDINFO is a file that stands in for all of
+ * /proc/self/fdinfo. FAKE_IOCTL is a list of errnos, or 0, for the calls on buffers one
+ * after the other, which are printed then.
  */
 #define _GNU_SOURCE
+#define __SANE_USERSPACE_TYPES__	/* __u64 is unsigned long long */
 #include "fake.h"
 #include <errno.h>
 #include <linux/dma-buf.h>
@@ -44,6 +48,22 @@ static int allocate(int node, struct dma_heap_allocation_data *data)
 	return ftruncate(data->fd, (data->len + 4095) / 4096 * 4096);
 }
 
+/* What the library hands to the kernel: flags, and for a part offset and length */
+static int buffer_call(const char *errors, unsigned long request, void *arg)
+{
+	static size_t calls;
+	__u64 words[3] = { 0 };
+	size_t size = _IOC_SIZE(request);
+
+	memcpy(words, arg, size < sizeof(words) ? size : sizeof(words));
+	printf("ioctl 0x%lx: %llu %llu %llu\n", request, words[0], words[1], words[2]);
+	for (size_t i = 0; i < calls; i++)
+		errors += strcspn(errors, " ") + 1;
+	calls++;
+	errno = strtol(errors, NULL, 10);
+	return errno ? -1 : 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	va_list args;
@@ -60,6 +80,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 	if (request == DMA_BUF_SET_NAME_B)
 		return 0;
+	if (getenv("FAKE_IOCTL"))
+		return buffer_call(getenv("FAKE_IOCTL"), request, arg);
 	return __real_ioctl(fd, request, arg);
 }
 
@@ -95,7 +117,11 @@ static void before_opening(void)
 
 FILE *__wrap_fopen64(const char *path, const char *mode)
 {
+	const char *fake = getenv("FAKE_FDINFO");
+
 	before_opening();
+	if (fake && !strncmp(path, "/proc/self/fdinfo/", 18))
+		path = fake;
 	return __real_fopen64(path, mode);
 }
 
@@ -114,6 +140,15 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 	if (system(fake))
 		abort();
 	return 0;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	const char *fake = getenv("FAKE_POLL");
+
+	if (fake && system(fake))
+		abort();
+	return __real_poll(fds, n, timeout);
 }
 
 static int run(const char *format, const char *path)

@@ -6,6 +6,7 @@
 #define FAKE_H
 
 #include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/types.h>
 #include <time.h>
@@ -20,6 +21,8 @@ int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 DIR *__real_opendir(const char *path);
 DIR *__wrap_opendir(const char *path);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 ssize_t __real_read(int fd, void *buf, size_t n);
 ssize_t __wrap_read(int fd, void *buf, size_t n);
 int __real_rmdir(const char *path);

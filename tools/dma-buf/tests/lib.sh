@@ -9,17 +9,17 @@ dmaheap()
 	status=$?
 }
 
-# As somebody who may not read everything, if we are not somebody like that
-nobody()
+# Run a command as somebody who may not read everything, if we are not somebody like that
+unprivileged()
 {
 	if [ "$(id -u)" = 0 ]; then
-		setpriv --reuid=65534 --regid=65534 --clear-groups \
-			"$DMAHEAP" --root "$root" "$@" >"$out" 2>"$err" </dev/null
-		status=$?
-	else
-		dmaheap "$@"
+		set -- setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 	fi
+	timeout 60 "$@" >"$out" 2>"$err" </dev/null
+	status=$?
 }
+
+nobody() { unprivileged "$DMAHEAP" --root "$root" "$@"; }
 
 problem() { bad+="$*"$'\n'; }
 # unable THING WHY: the machine cannot do it; a failure if NEED names the thing

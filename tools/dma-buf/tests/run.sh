@@ -22,20 +22,26 @@ $CC $sanitizers -o "$work/probe" "$work/probe.c" 2>/dev/null || sanitizers=
 cflags="-g -O1 -Werror $sanitizers"
 [ -z "$sanitizers" ] || cflags+=" -fno-sanitize-recover=all"
 
+build=$work/build
+DMAHEAP=$build/dmaheap
+LIBTRY=$build/libtry
+wrap=-Wl
+for name in fopen64 ioctl mkdir nanosleep opendir poll read rmdir; do
+	wrap+=,--wrap=$name
+done
+
 build()
 {
-	local name wrap=
-
-	for name in fopen64 ioctl mkdir nanosleep opendir read rmdir; do
-		wrap+=,--wrap=$name
-	done
-	mkdir "$work/build" &&
+	mkdir "$build" &&
 		$CC $cflags -Wall -Wextra -c -o "$work/fake.o" "$here/fake.c" &&
-		make -s -C "$here/.." -j"$(nproc)" CC="$CC" OUTPUT="$work/build/" \
-			CFLAGS="$cflags" LDFLAGS="-Wl$wrap $work/fake.o" "$work/build/dmaheap"
+		make -s -C "$here/.." -j"$(nproc)" CC="$CC" OUTPUT="$build/" \
+			CFLAGS="$cflags" LDFLAGS="$wrap $work/fake.o" "$DMAHEAP" &&
+		make -s -C "$here/.." CC="$CC" OUTPUT="$build/" CFLAGS="$cflags" \
+			"$build/libdmaheap.so.1.0" &&
+		$CC $cflags -Wall -Wextra "$wrap" -I"$here/../lib" -o "$LIBTRY" "$here/libtry.c" \
+			"$work/fake.o" "$build/libdmaheap.a"
 }
 
-DMAHEAP=$work/build/dmaheap
 if ! build >"$work/log" 2>&1; then
 	sed 's/^/# /' "$work/log"
 	echo "Bail out! dmaheap does not build"
@@ -50,7 +56,7 @@ tests() { all+=("$@"); }
 . "$here/files.sh"
 root=$work/files
 make_files
-for file in args list leaks top alloc trace; do
+for file in args list leaks top alloc trace library; do
 	# shellcheck disable=SC1090
 	. "$here/$file.sh"
 done
