@@ -6,7 +6,7 @@
  * the camera when the viewer has answered.
  */
 #include <errno.h>
-#include <linux/dma-buf.h>
+#include <libdmaheap.h>
 #include <linux/types.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,17 +21,19 @@
 #include "camera.h"
 #include "demo.h"
 #include "frame.h"
-#include "heap.h"
 #include "link.h"
 #include "report.h"
+#include "usage.h"
 #include "viewer.h"
 
 struct buffer {
 	int fd;
 	const __u8 *map;
+	size_t size;	/* of the mapping */
 };
 
 struct demo {
+	struct dmaheap_list *heaps;
 	const char *heap;
 	unsigned int width;
 	unsigned int height;
@@ -76,19 +78,15 @@ static __u64 now_ns(void)
 static void list_heaps(struct demo *d)
 {
 	size_t room = sizeof(d->report.heaps);
-	struct dirent **list;
-	size_t used = 0;
-	int n, i;
+	const struct dmaheap *heap;
+	size_t used = 0, i;
 
-	n = check(heap_list(&list), "list the heaps");
-	for (i = 0; i < n; i++) {
+	check(dmaheap_list_new(&d->heaps, NULL), "list the heaps");
+	for (i = 0; (heap = dmaheap_list_get(d->heaps, i)); i++)
 		if (used < room)
 			used += snprintf(d->report.heaps + used, room - used, "%s%s",
-					 i ? " " : "", list[i]->d_name);
-		free(list[i]);
-	}
-	free(list);
-	if (!n)
+					 i ? " " : "", heap->name);
+	if (!i)
 		fail("list the heaps", "there is none");
 }
 
@@ -157,16 +155,17 @@ static void set_up_camera(struct demo *d)
 
 static void check_zero(const struct demo *d, const struct buffer *buf)
 {
+	struct dmaheap_access access;
 	int zero;
 
-	check(dmabuf_begin(buf->fd, DMA_BUF_SYNC_READ), "SYNC START");
+	check(dmaheap_begin(&access, buf->fd, DMAHEAP_READ), "SYNC START");
 	zero = frame_is_zero(buf->map, d->cam.size);
-	check(dmabuf_end(buf->fd, DMA_BUF_SYNC_READ), "SYNC END");
+	check(dmaheap_end(&access), "SYNC END");
 	if (!zero)
 		fail("check a new buffer", "it is not zero");
 }
 
-static void allocate_buffer(struct demo *d, int heap, unsigned int index)
+static void allocate_buffer(struct demo *d, const struct dmaheap *heap, unsigned int index)
 {
 	struct buffer *buf = &d->buffer[index];
 	char name[32];	/* the kernel takes 31 characters and the end */
@@ -174,30 +173,28 @@ static void allocate_buffer(struct demo *d, int heap, unsigned int index)
 	void *map;
 
 	start = now_ns();
-	buf->fd = check(heap_alloc(heap, d->cam.size), "allocate a buffer");
+	buf->fd = check(dmaheap_alloc(heap, d->cam.size, NULL), "allocate a buffer");
 	d->report.alloc_ns[index] = now_ns() - start;
 
 	snprintf(name, sizeof(name), "demo-frame-%u", index);
-	check(dmabuf_set_name(buf->fd, name), "name a buffer");
+	check(dmaheap_set_name(buf->fd, name), "name a buffer");
 
-	map = dmabuf_map(buf->fd, d->cam.size, PROT_READ);
-	if (map == MAP_FAILED)
-		fail("mmap a buffer", strerror(errno));
+	check(dmaheap_map(buf->fd, DMAHEAP_READ, &map, &buf->size), "mmap a buffer");
 	buf->map = map;
 	check_zero(d, buf);
 }
 
 static void allocate_buffers(struct demo *d)
 {
+	const struct dmaheap *heap = dmaheap_find(d->heaps, d->heap);
 	char step[300];
 	unsigned int i;
-	int heap;
 
 	snprintf(step, sizeof(step), "open the heap %s", d->heap);
-	heap = check(heap_open(d->heap), step);
+	check(heap ? dmaheap_open(heap) : -ENOENT, step);
 	for (i = 0; i < d->buffers; i++)
 		allocate_buffer(d, heap, i);
-	close(heap);
+	dmaheap_list_free(d->heaps);
 }
 
 static void share_buffers(struct demo *d)
@@ -233,11 +230,12 @@ static void stop_camera(struct demo *d)
 
 static __u64 own_checksum(const struct demo *d, const struct buffer *buf)
 {
+	struct dmaheap_access access;
 	__u64 sum;
 
-	check(dmabuf_begin(buf->fd, DMA_BUF_SYNC_READ), "SYNC START");
+	check(dmaheap_begin(&access, buf->fd, DMAHEAP_READ), "SYNC START");
 	sum = frame_checksum(buf->map, d->cam.size);
-	check(dmabuf_end(buf->fd, DMA_BUF_SYNC_READ), "SYNC END");
+	check(dmaheap_end(&access), "SYNC END");
 
 	return sum;
 }
@@ -330,7 +328,7 @@ static void free_buffers(struct demo *d)
 	unsigned int i;
 
 	for (i = 0; i < d->buffers; i++) {
-		munmap((void *)d->buffer[i].map, d->cam.size);
+		munmap((void *)d->buffer[i].map, d->buffer[i].size);
 		close(d->buffer[i].fd);
 	}
 }

@@ -5,7 +5,7 @@
  * to a DRM device.
  */
 #include <errno.h>
-#include <linux/dma-buf.h>
+#include <libdmaheap.h>
 #include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,6 @@
 #include "demo.h"
 #include "drm.h"
 #include "frame.h"
-#include "heap.h"
 #include "link.h"
 #include "ppm.h"
 #include "viewer.h"
@@ -49,10 +48,12 @@ struct viewer {
 
 static const __u8 *map_or_fail(int fd, size_t size, const char *step)
 {
-	void *map = dmabuf_map(fd, size, PROT_READ);
+	size_t mapped;
+	void *map;
 
-	if (map == MAP_FAILED)
-		fail(step, strerror(errno));
+	check(dmaheap_map(fd, DMAHEAP_READ, &map, &mapped), step);
+	if (mapped < size)
+		fail(step, "it is too small");
 
 	return map;
 }
@@ -143,13 +144,14 @@ static void show_frame(struct viewer *v, const struct link_msg *msg)
 		.sequence = msg->sequence,
 	};
 	const struct view *view = &v->view[msg->index];
+	struct dmaheap_access access;
 
 	if (msg->index >= v->views)
 		fail("viewer: receive a frame", strerror(EPROTO));
 
-	check(dmabuf_begin(view->fd, DMA_BUF_SYNC_READ), "viewer: SYNC START");
+	check(dmaheap_begin(&access, view->fd, DMAHEAP_READ), "viewer: SYNC START");
 	look_at_frame(v, view, msg, &result);
-	check(dmabuf_end(view->fd, DMA_BUF_SYNC_READ), "viewer: SYNC END");
+	check(dmaheap_end(&access), "viewer: SYNC END");
 
 	/* The camera writes the number into the picture: a new one shows. */
 	result.repeated = v->seen && msg->sequence != v->sequence &&
