@@ -22,7 +22,7 @@ scripts/bench.sh tool
 rm -rf "$kit"
 mkdir -p "$kit/bin" "$kit/importer"
 cp -r "$OUT/selftests/install" "$kit/selftests"
-cp "$OUT/tools/dmaheap" "$OUT/bench/dmaheap-bench" "$kit/bin/"
+cp "$OUT"/tools/dmaheap{,-client} "$OUT/bench/dmaheap-bench" "$kit/bin/"
 cp guest/board.sh "$kit/run.sh"
 {
 	echo "# SPDX-License-Identifier: GPL-2.0"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Pack the guest's file system: initramfs.sh VARIANT STEPS OUTPUT
-# init, busybox, the selftests, dmaheap, the benchmark if built, the modules of VARIANT.
+# init, busybox, the selftests, dmaheap and the sample client, the benchmark if built, the modules of VARIANT.
 # Machines other than arm64 get init and the selftests alone, the kernel of the demo gets
 # init and the demo alone. The init loads the modules that every board can use; the others
 # are for devices and tests to load. SELFTESTS: the architecture of the selftests, if it is
@@ -75,7 +75,7 @@ spec()
 	echo "file /guest/bench.sh $ROOT/guest/bench.sh 755 0 0"
 	echo "file /guest/kunit.sh $ROOT/guest/kunit.sh 755 0 0"
 	echo "file /guest/top.sh $ROOT/guest/top.sh 755 0 0"
-	[ ! -x "$OUT/tools/dmaheap" ] || echo "file /usr/bin/dmaheap $OUT/tools/dmaheap 755 0 0"
+	programs "$OUT/tools" /usr/bin | sed 1d
 	programs "$OUT/bench" /bench
 	[ "$variant" != versal ] || tree_of "$OUT/hwkit" /hwkit
 	modules

@@ -23,7 +23,7 @@ build()
 	[ "$KARCH" = arm64 ] || return 0
 	mkdir -p "$OUT/tools"
 	limited make -C tools/dma-buf CROSS_COMPILE=$CROSS LDFLAGS=-static \
-		OUTPUT="$OUT/tools/" "$OUT/tools/dmaheap"
+		OUTPUT="$OUT/tools/" "$OUT/tools/dmaheap" "$OUT/tools/dmaheap-client"
 }
 
 mkdir -p "$dir"

@@ -66,12 +66,12 @@ static void look(int sock)
 	size_t size, count = 1;
 	unsigned char *line;
 	char heap[64];
+	int error, fd;
+	size_t got;
 	void *map;
-	int error;
-	int fd;
 
-	check("receive", dmaheap_receive(sock, &fd, &count, &picture, sizeof(picture)));
-	if (!count)
+	got = check("receive", dmaheap_receive(sock, &fd, &count, &picture, sizeof(picture)));
+	if (got != sizeof(picture) || !count)
 		check("receive", -EPROTO);
 	/* Any file could have come. This one is a buffer, and cannot be truncated. */
 	check("ask for the heap", dmaheap_served(fd, heap, sizeof(heap)));
@@ -84,8 +84,8 @@ static void look(int sock)
 		check("look", -EPROTO);
 	check("begin to read", dmaheap_begin_part(&access, fd, DMAHEAP_READ, 0, picture.stride));
 	line = map;
-	printf("client: %u x %u from %s, the first pixel is %#x\n", picture.width,
-	       picture.height, heap, line[0]);
+	printf("client: %u x %u from %s, the first pixel is %#x, charged to the receiver: %s\n",
+	       picture.width, picture.height, heap, line[0], error ? "no" : "yes");
 	check("end to read", dmaheap_end(&access));
 	munmap(map, size);
 	close(fd);

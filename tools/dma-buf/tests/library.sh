@@ -351,7 +351,7 @@ library_minds_no_header_of_a_vendor()
 		__u32 len;
 	};
 	#undef DMA_BUF_IOCTL_SYNC_PARTIAL
-	#define DMA_BUF_IOCTL_SYNC_PARTIAL _IOW('b', 4, struct dma_buf_sync_partial)
+	#define DMA_BUF_IOCTL_SYNC_PARTIAL _IOW('b', 2, struct dma_buf_sync_partial)
 	EOF
 	make -s -C "$here/.." CC="$CC" OUTPUT="$dir/objects/" \
 		CFLAGS="$cflags -I$dir/vendor" "$dir/objects/libdmaheap.a" >"$out" 2>&1 ||

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define MAX_HEAPS	16
 
 /* In the order of their bits */
 static const char letters[] = "CKPRAD";
@@ -91,15 +90,16 @@ static void choose(char **arg)
 		.dma_bits = strtoul(arg[2], NULL, 0),
 		.alignment = strtoull(arg[3], NULL, 0),
 	};
-	const struct dmaheap *best[MAX_HEAPS];
+	size_t max = strtoul(arg[5], NULL, 0);
+	const struct dmaheap **best = calloc(max, sizeof(*best));
 	struct dmaheap_list *list = heaps();
-	int n = dmaheap_choose(list, &need, strtoull(arg[4], NULL, 0), best,
-			       strtoul(arg[5], NULL, 0));
+	int n = dmaheap_choose(list, &need, strtoull(arg[4], NULL, 0), best, max);
 
 	printf("%s", result(n));
 	for (int i = 0; i < n; i++)
 		printf(" %s", best[i]->name);
 	printf("\n");
+	free(best);
 	dmaheap_list_free(list);
 }
 

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# dmaheap, of tools/dma-buf, on the files of a real kernel. It has to be in PATH, or
-# named by DMAHEAP; NEED in the environment names what must not be lacking: tool, trace.
+# dmaheap, of tools/dma-buf, on the files of a real kernel, and dmaheap-client, the
+# sample of its library. They have to be in PATH, or named by DMAHEAP and CLIENT; NEED in
+# the environment names what must not be lacking: tool, trace.
 here=$(cd "$(dirname "$0")" && pwd)
 dmaheap=${DMAHEAP:-dmaheap}
+client=${CLIENT:-dmaheap-client}
 dir=$(mktemp -d) || exit 1
 out=$dir/out
 err=$dir/err
@@ -273,6 +275,24 @@ top_in_terminal()
 	result "top draws, and leaves the terminal as it was"
 }
 
+# It allocates by need, syncs a part and has the buffer charged to itself, twice over. A
+# failure of any of these ends it.
+client_works()
+{
+	"$client" >"$out" 2>"$err" </dev/null
+	status=$?
+	is 0
+	quiet
+	shows "client: heap system, which the kernel says is cached: yes"
+	shows "client: 1920 x 1080 from system, the first pixel is 0x80, "
+	shows "charged to the receiver: yes"
+	run trace --bytes -e sync "$client"
+	is 0
+	quiet
+	matches "sync: .* begin dir=from_device offset=0 len=7680 "
+	result "the sample client shares a picture with another process"
+}
+
 no_instance()
 {
 	[ -z "$(find "$tracing/instances" -name 'dmaheap-*')" ] || problem "an instance is left"
@@ -338,6 +358,7 @@ trace_cleans_up()
 }
 
 "$dmaheap" --version >"$out" 2>/dev/null || lacking tool "there is no dmaheap"
+command -v "$client" >/dev/null || lacking tool "there is no dmaheap-client"
 [ -e "$heaps/system/bytes" ] || lacking tool "the heap has no attributes"
 [ -r "$list" ] || lacking tool "there is no list of buffers"
 mount -t tracefs none /sys/kernel/tracing 2>/dev/null
@@ -345,7 +366,7 @@ tracing=/sys/kernel/tracing
 [ -d "$tracing/events/dma_heap" ] || lacking trace "there are no trace events"
 
 echo "TAP version 13"
-echo "1..10"
+echo "1..11"
 list_is_true
 list_has_all
 leak_is_found
@@ -354,6 +375,7 @@ failure_is_told
 used_memory
 top_has_owner
 top_in_terminal
+client_works
 trace_of_command
 trace_cleans_up
 exit $failed
