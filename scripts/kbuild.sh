@@ -117,7 +117,7 @@ fi
 build_step "build $variant" "$dir" $guess kmake "$dir" "${arch[@]}" $target $modules || exit 2
 
 # A warning in our code is an error; without its object the next build says it again
-warnings=$(grep -E '(drivers/dma-buf/(dma-heap|heaps/)|linux/dma-heap\.h).*warning:' \
+warnings=$(grep -E '(drivers/dma-buf/(dma-heap|heaps/)|linux/dma-heap[a-z-]*\.h).*warning:' \
 	"$LOG/build-$variant.log") || :
 if [ -n "$warnings" ]; then
 	rm -f "$dir/drivers/dma-buf/dma-heap.o" "$dir"/drivers/dma-buf/heaps/*.o
@@ -125,9 +125,18 @@ if [ -n "$warnings" ]; then
 	die "warnings in our code; log $LOG/build-$variant.log"
 fi
 
+# The sample is built as a vendor's heap is: outside of the tree, with public headers alone
+install_modules()
+{
+	kmake "$dir" M="$dir/sample" CONFIG_SAMPLE_DMABUF_HEAP=m KCFLAGS=-Werror modules &&
+		kmake "$dir" INSTALL_MOD_PATH="$dir/install" modules_install &&
+		kmake "$dir" M="$dir/sample" CONFIG_SAMPLE_DMABUF_HEAP=m \
+			INSTALL_MOD_PATH="$dir/install" modules_install
+}
+
 if [ "$variant" = m ]; then
-	rm -rf "$dir/install"
-	kmake "$dir" INSTALL_MOD_PATH="$dir/install" modules_install \
-		>"$LOG/modules-$variant.log" 2>&1 ||
-		die "modules_install failed; log $LOG/modules-$variant.log"
+	rm -rf "$dir/install" "$dir/sample"
+	cp -r samples/dma-buf "$dir/sample"
+	install_modules >"$LOG/modules-$variant.log" 2>&1 ||
+		die "the sample, or modules_install, failed; log $LOG/modules-$variant.log"
 fi

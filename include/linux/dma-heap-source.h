@@ -4,10 +4,11 @@
  *
  * A source hands out backings and takes them back. Its pool keeps backings for the
  * next buffer. The exporter makes a buffer of a backing. A heap brings its source
- * along and registers it.
+ * along and registers it. A driver needs no other header for a heap of its own than
+ * this one and linux/dma-heap.h.
  */
-#ifndef _DMA_HEAP_SOURCE_H
-#define _DMA_HEAP_SOURCE_H
+#ifndef _LINUX_DMA_HEAP_SOURCE_H
+#define _LINUX_DMA_HEAP_SOURCE_H
 
 #include <linux/atomic.h>
 #include <linux/dma-heap-record.h>
@@ -16,7 +17,9 @@
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
+struct attribute_group;
 struct device;
+struct dma_buf;
 struct dma_heap;
 struct dma_heap_export_info;
 struct dma_heap_pool;
@@ -220,9 +223,11 @@ bool dma_heap_memory_is_poisoned(struct page *page, size_t len);
 
 int dma_heap_source_register(struct dma_heap_source *source,
 			     struct dma_heap_export_info *exp_info);
-struct dma_heap_backing *dma_heap_source_get(struct dma_heap_source *source,
-					     size_t size);
-void dma_heap_source_put(struct dma_heap_source *source,
-			 struct dma_heap_backing *backing);
 
-#endif /* _DMA_HEAP_SOURCE_H */
+/* For heaps whose private data is their source: &dma_heap_ops.allocate, and attributes */
+struct dma_buf *dma_heap_buffer_allocate(struct dma_heap *heap,
+					 unsigned long len, u32 fd_flags,
+					 u64 heap_flags);
+extern const struct attribute_group dma_heap_pool_group;
+
+#endif /* _LINUX_DMA_HEAP_SOURCE_H */

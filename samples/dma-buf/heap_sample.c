@@ -8,16 +8,13 @@
  * its buffers in one piece.
  */
 
+#include <linux/dma-heap-source.h>
 #include <linux/dma-heap.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
-
-#include "heap_buffer.h"
-#include "heap_pool.h"
-#include "heap_source.h"
 
 /* No heap may kill a task for a buffer, nor fill the log */
 #define SAMPLE_GFP	(GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL | \
@@ -81,6 +78,7 @@ static int __init sample_init(void)
 		.name = "sample",
 		.ops = &sample_heap_ops,
 		.groups = sample_groups,
+		.attrs = DMA_HEAP_CONTIGUOUS,
 		/* The page allocator has no larger piece */
 		.buffer_limit = PAGE_SIZE << MAX_PAGE_ORDER,
 	};

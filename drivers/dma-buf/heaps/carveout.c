@@ -32,7 +32,6 @@
 #include <linux/suspend.h>
 
 #include "carveout.h"
-#include "heap_buffer.h"
 #include "heap_pool.h"
 #include "heap_source.h"
 #include "heap_space.h"

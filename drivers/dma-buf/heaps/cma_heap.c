@@ -39,7 +39,6 @@
 #include <linux/sprintf.h>
 #include <linux/string.h>
 
-#include "heap_buffer.h"
 #include "heap_pool.h"
 #include "heap_source.h"
 

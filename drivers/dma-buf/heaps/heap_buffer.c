@@ -34,7 +34,6 @@
 #include <linux/string.h>
 #include <trace/events/dma_heap.h>
 
-#include "heap_buffer.h"
 #include "heap_buffer_internal.h"
 #include "heap_source.h"
 

@@ -5,7 +5,6 @@
 #include <linux/kconfig.h>
 #include <linux/types.h>
 
-struct attribute_group;
 struct dma_heap_pool;
 struct dma_heap_source;
 struct shrinker;
@@ -55,9 +54,6 @@ void dma_heap_pool_end_shortage(struct dma_heap_pool *pool);
 int dma_heap_pool_reclaim_until(struct dma_heap_pool *pool,
 				int (*attempt)(void *data, size_t held),
 				void *data, unsigned long deadline);
-
-/* For heaps whose private data is their source */
-extern const struct attribute_group dma_heap_pool_group;
 
 /* For the tests, and in the module */
 struct dma_heap_pool *dma_heap_pool_create(const char *name,

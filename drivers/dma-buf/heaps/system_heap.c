@@ -30,7 +30,6 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
-#include "heap_buffer.h"
 #include "heap_pool.h"
 #include "heap_source.h"
 

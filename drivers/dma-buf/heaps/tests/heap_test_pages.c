@@ -13,7 +13,6 @@
 #include <linux/string.h>
 
 #include "../heap_source.h"
-#include "../heap_buffer.h"
 #include "heap_test_helpers.h"
 
 static struct heap_test_source *

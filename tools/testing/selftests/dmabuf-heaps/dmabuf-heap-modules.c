@@ -311,7 +311,7 @@ TEST(carveouts_load_their_module)
 	EXPECT_TRUE(all_heaps_work());
 }
 
-/* One that does not come with the kernel is no different, once it is built */
+/* A heap from outside of the kernel's tree is no different, and says what it is like */
 TEST(sample_stays_loaded_and_works)
 {
 	if (!is_needed("autoload"))
@@ -320,6 +320,8 @@ TEST(sample_stays_loaded_and_works)
 		SKIP_UNLESS_NEEDED(return, "sample", "no module " SAMPLE);
 	EXPECT_PERMANENT(SAMPLE);
 	EXPECT_TRUE(heap_works("sample"));
+	EXPECT_EQ(1, heap_attr("sample", "contiguous"));
+	EXPECT_EQ(1, heap_attr("sample", "cached"));
 }
 
 /* Failures */
