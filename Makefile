@@ -55,7 +55,7 @@ help:
 	@echo '  check-16k   selftests on arm64 with pages of 16 KiB'
 	@echo '  check-compat  all selftests, built for 32 bits, on arm64'
 	@echo '  randconfig  TIMES=n: the driver compiled with random options, n times; SEED=n: from that seed on'
-	@echo '  tools       the tool dmaheap tested on this machine, without a kernel'
+	@echo '  tools       the tool dmaheap and the library tested on this machine, without a kernel'
 	@echo '  kunit       KUnit suites, on User Mode Linux and on arm64 (kunit-uml, kunit-arm64)'
 	@echo '  kunit-kcsan the same under the data race detector; check-kcsan: selftests under it'
 	@echo '  selftest    T=name: one selftest program alone, without T: list them; TEST=name: one test of'
