@@ -6,6 +6,7 @@
 #include "libdmaheap.h"
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,7 +21,7 @@ static const char * const titles[] = {
 
 struct wish {
 	const char *heap, *name;
-	__u64 size, count, hold_ms;
+	__u64 size, count, wait_ms, hold_ms;
 	bool fill, mmap, json;
 };
 
@@ -149,7 +150,7 @@ static int show(const struct wish *w)
 	size_t n = 0, room = 0;
 	int error;
 
-	error = heap_open(w->heap, &heap);
+	error = heap_open(w->heap, w->wait_ms, &heap);
 	if (error) {
 		heap_explain(w->heap, error);
 		return FAILED;
@@ -182,6 +183,7 @@ static void parse(struct wish *w, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "count", required_argument, NULL, 'n' },
+		{ "wait", required_argument, NULL, 'w' },
 		{ "hold", required_argument, NULL, 'H' },
 		{ "name", required_argument, NULL, 'N' },
 		{ "fill", no_argument, NULL, 'f' },
@@ -193,11 +195,15 @@ static void parse(struct wish *w, int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "n:H:N:fmjbh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "n:w:H:N:fmjbh", options, NULL)) != -1) {
 		switch (c) {
 		case 'n':
 			if (!parse_number(optarg, 1, MAX_COUNT, &w->count))
 				bad_usage(&alloc_command, "bad count '%s'", optarg);
+			break;
+		case 'w':
+			if (!parse_duration(optarg, &w->wait_ms) || w->wait_ms > INT_MAX)
+				bad_usage(&alloc_command, "bad time '%s'", optarg);
 			break;
 		case 'H':
 			if (!parse_duration(optarg, &w->hold_ms))
@@ -247,6 +253,7 @@ const struct command alloc_command = {
 	.usage = "[OPTION]... HEAP SIZE\n"
 		 "SIZE is in bytes, or with k, m, g.\n"
 		 "  -n, --count N    so many buffers (1)\n"
+		 "  -w, --wait TIME  wait for a heap that appears late (0)\n"
 		 "  -H, --hold TIME  keep them: seconds, or with ms, s, m, h, d (0)\n"
 		 "  -N, --name NAME  name them\n"
 		 "  -m, --mmap       map them while they are kept\n"

@@ -17,12 +17,18 @@ void heap_close(void)
 	list = NULL;
 }
 
-/* 0 and the heap, whose node is open from now on, or an error */
-int heap_open(const char *name, const struct dmaheap **heap)
+/*
+ * 0 and the heap, whose node is open from now on, or an error. A heap may appear during
+ * the first @wait_ms.
+ */
+int heap_open(const char *name, __u64 wait_ms, const struct dmaheap **heap)
 {
-	int error;
+	int error = wait_ms ? dmaheap_wait(root, name, wait_ms) : 0;
 
-	error = dmaheap_list_new(&list, root);
+	if (error == -ETIMEDOUT)
+		error = -ENOENT;
+	if (!error)
+		error = dmaheap_list_new(&list, root);
 	if (error)
 		return error;
 	*heap = dmaheap_find(list, name);

@@ -246,7 +246,7 @@ static int run(int argc, char **argv)
 	int error, status;
 
 	parse(&s, argc, argv);
-	error = heap_open(s.heap, &heap);
+	error = heap_open(s.heap, 0, &heap);
 	if (error) {
 		heap_explain(s.heap, error);
 		return FAILED;

@@ -205,7 +205,7 @@ int processes_of_fdinfo(struct processes *p, struct heaps *h, bool *partial);
 
 /* allocation.c: buffers of one's own */
 struct dmaheap;
-int heap_open(const char *name, const struct dmaheap **heap);
+int heap_open(const char *name, __u64 wait_ms, const struct dmaheap **heap);
 void heap_close(void);
 int heap_alloc(const struct dmaheap *heap, __u64 size, __u64 *ns);
 void heap_explain(const char *name, int error);

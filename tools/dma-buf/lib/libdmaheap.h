@@ -155,7 +155,7 @@ int dmaheap_choose(const struct dmaheap_list *list, const struct dmaheap_need *n
  * @timeout_ms: how long at most, in milliseconds, -1 for ever
  *
  * For a heap whose driver is loaded late, or whose node the device manager has not given
- * to the caller yet. Make a new list afterwards.
+ * to the caller yet. Make a new list afterwards. Without inotify it looks every 50 ms.
  *
  * Return: 0, -ETIMEDOUT if there is no such heap by then, -EACCES if the caller may still
  * not open it, or another error.

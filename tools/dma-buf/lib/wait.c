@@ -17,7 +17,10 @@
 #include "internal.h"
 
 /* A new node, and a node that somebody else may open now */
-#define EVENTS	(IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR)
+#define EVENTS		(IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR)
+
+/* How often to look without inotify, which small kernels lack and which has limits */
+#define RETRY_MS	50
 
 static long long now_ms(void)
 {
@@ -28,16 +31,15 @@ static long long now_ms(void)
 }
 
 /* Until there is a directory of heaps, /dev tells when it appears */
-static int watch(int events, const char *root)
+static bool watch(int events, const char *root)
 {
 	char path[PATH_MAX];
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/dev", root) >= sizeof(path) - 16)
-		return -ENAMETOOLONG;
-	if (inotify_add_watch(events, path, EVENTS) < 0)
-		return -errno;
+	if ((size_t)snprintf(path, sizeof(path), "%s/dev", root) >= sizeof(path) - 16 ||
+	    inotify_add_watch(events, path, EVENTS) < 0)
+		return false;
 	strcat(path, "/dma_heap");
-	return inotify_add_watch(events, path, EVENTS) < 0 && errno != ENOENT ? -errno : 0;
+	return inotify_add_watch(events, path, EVENTS) >= 0 || errno == ENOENT;
 }
 
 static int try_open(const char *root, const char *name)
@@ -60,20 +62,20 @@ static bool can_change(int error)
 	       error == -ENXIO;
 }
 
-/* Wait for any change; 0, or -ETIMEDOUT if there is none until @end */
+/* Wait for a change, or for a moment if nobody tells of changes; -ETIMEDOUT after @end */
 static int next_change(int events, int timeout_ms, long long end)
 {
 	struct pollfd in = { .fd = events, .events = POLLIN };
-	long long left = timeout_ms < 0 ? -1 : end - now_ms();
+	long long left = timeout_ms < 0 ? INT_MAX : end - now_ms();
 	char buf[4096];
-	int ret;
 
-	ret = poll(&in, 1, timeout_ms >= 0 && left < 0 ? 0 : left);
-	if (ret < 0)
-		return errno == EINTR ? 0 : -errno;
-	if (!ret)
+	if (left <= 0)
 		return -ETIMEDOUT;
-	while (read(events, buf, sizeof(buf)) > 0)
+	if (events < 0 && left > RETRY_MS)
+		left = RETRY_MS;
+	if (poll(&in, events >= 0, left) < 0 && errno != EINTR)
+		return -errno;
+	while (events >= 0 && read(events, buf, sizeof(buf)) > 0)
 		;
 	return 0;
 }
@@ -87,18 +89,18 @@ int dmaheap_wait(const char *root, const char *name, int timeout_ms)
 		return -EINVAL;
 	root = root ? root : "";
 	events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (events < 0)
-		return -errno;
 	/* Watch first, then look: one of them sees a node that comes in between */
 	do {
-		error = watch(events, root);
-		if (error)
-			break;
+		if (events >= 0 && !watch(events, root)) {
+			close(events);
+			events = -1;
+		}
 		error = try_open(root, name);
 		if (can_change(error))
 			change = next_change(events, timeout_ms, end);
 	} while (can_change(error) && !change);
-	close(events);
+	if (events >= 0)
+		close(events);
 	if (change == -ETIMEDOUT && (error == -EACCES || error == -EPERM))
 		return error;
 	return change ? change : error;

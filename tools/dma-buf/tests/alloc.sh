@@ -82,6 +82,16 @@ alloc_holds_buffers()
 	is 143
 }
 
+alloc_waits_for_a_late_heap()
+{
+	FAKE_POLL="touch $root/dev/dma_heap/late" dmaheap alloc --wait 1h late 4k
+	is 0; quiet
+	shows " 4.0K "
+	dmaheap alloc --wait 1ms later 4k
+	is 1
+	says "/dev/dma_heap/later: No such file or directory; dmaheap list shows"
+}
+
 bench_prints_a_line_per_size()
 {
 	dmaheap bench -n5 -p0 -s 4k,1m
@@ -115,4 +125,5 @@ bench_writes_json_and_errors()
 }
 
 tests alloc_prints_a_line_per_buffer alloc_writes_json alloc_says_what_failed \
-	alloc_holds_buffers bench_prints_a_line_per_size bench_writes_json_and_errors
+	alloc_holds_buffers alloc_waits_for_a_late_heap bench_prints_a_line_per_size \
+	bench_writes_json_and_errors

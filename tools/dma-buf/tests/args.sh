@@ -40,7 +40,8 @@ bad_arguments_are_refused()
 		16777216t; do
 		refuses alloc system -- "$command"
 	done
-	for command in -n0 -nx -n-1 -n1000001 --hold=x --hold=-1 --hold=; do
+	for command in -n0 -nx -n-1 -n1000001 --hold=x --hold=-1 --hold= --wait=x --wait= \
+		--wait=25d; do
 		refuses alloc system 4k "$command"
 	done
 	for command in -n0 -nx -n1000001 -p-1 -p60001 -px -s -s0 "-s4k," "-s,4k" "-s4k,,8k" -sx \

@@ -8,7 +8,7 @@
  * each poll(). FAKE_OPEN is "N COMMAND": the command runs once, right before the file or
  * directory number N is opened. FAKE_FDINFO is a file that stands in for all of
  * /proc/self/fdinfo. FAKE_IOCTL is a list of errnos, or 0, for the calls on buffers one
- * after the other, which are printed then.
+ * after the other, which are printed then. FAKE_NO_INOTIFY: there is none.
  */
 #define _GNU_SOURCE
 #define __SANE_USERSPACE_TYPES__	/* __u64 is unsigned long long */
@@ -140,6 +140,14 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 	if (system(fake))
 		abort();
 	return 0;
+}
+
+int __wrap_inotify_init1(int flags)
+{
+	if (!getenv("FAKE_NO_INOTIFY"))
+		return __real_inotify_init1(flags);
+	errno = EMFILE;
+	return -1;
 }
 
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)

@@ -13,6 +13,8 @@
 
 FILE *__real_fopen64(const char *path, const char *mode);
 FILE *__wrap_fopen64(const char *path, const char *mode);
+int __real_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags);
 int __real_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __real_mkdir(const char *path, mode_t mode);

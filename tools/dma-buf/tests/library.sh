@@ -224,6 +224,7 @@ library_shares_buffers_over_a_socket()
 		"send ok" "EMSGSIZE 0 bytes 'many', 0 buffers, 0 more are open" \
 		"send ok" "EMSGSIZE 0 bytes 'lo', 0 buffers, 0 more are open" \
 		"send EINVAL" "EINVAL 0 bytes '', 0 buffers, 0 more are open" \
+		"EINVAL 0 bytes '', 0 buffers, 0 more are open" \
 		"ok 0 bytes '', 0 buffers, 0 more are open" \
 		"send EPIPE"
 	try share stream
@@ -235,14 +236,33 @@ library_shares_buffers_over_a_socket()
 	said "EMSGSIZE 0 bytes 'two', 0 buffers, 0 more are open"
 }
 
-# As it comes with devices: the directory, another node, the node, the right to open it
+# waits_for_all_of_it DIRECTORY STEPS: below and without this one
+waits_for_all_of_it()
+{
+	rm -rf "${root:?}/$1" "$dir/polls"
+	FAKE_POLL="sh $dir/step" unprivileged "$LIBTRY" "$root" wait late -1
+	said ok
+	[ "$(wc -l <"$dir/polls")" = "$2" ] || problem "it did not wait $2 times"
+	# It is there: nothing to wait for
+	FAKE_POLL="sh $dir/step" unprivileged "$LIBTRY" "$root" wait late 0
+	said ok
+	[ "$(wc -l <"$dir/polls")" = "$2" ] || problem "it waits for what is there"
+	chmod 0 "$root/dev/dma_heap/late"
+	unprivileged "$LIBTRY" "$root" wait late 1
+	said EACCES
+	try wait later 1
+	said ETIMEDOUT
+}
+
+# As it comes with devices: the directories, another node, the node, the right to open it
 library_waits_for_a_late_heap()
 {
-	rm -r "$root/dev/dma_heap"
-	chmod 777 "$root/dev"
+	chmod 777 "$root" "$root/dev" "$dir"
 	cat >"$dir/step" <<-EOF
 	dev=$root/dev
-	if [ ! -e \$dev/dma_heap ]; then
+	if [ ! -e \$dev ]; then
+		mkdir -m 777 \$dev
+	elif [ ! -e \$dev/dma_heap ]; then
 		mkdir -m 777 \$dev/dma_heap
 	elif [ ! -e \$dev/dma_heap/other ]; then
 		: >\$dev/dma_heap/other
@@ -253,26 +273,15 @@ library_waits_for_a_late_heap()
 	fi
 	echo >>$dir/polls
 	EOF
-	chmod 777 "$dir"
-	FAKE_POLL="sh $dir/step" unprivileged "$LIBTRY" "$root" wait late -1
-	said ok
-	[ "$(wc -l <"$dir/polls")" = 4 ] || problem "it did not wait four times"
-	# It is there: nothing to wait for
-	FAKE_POLL="sh $dir/step" unprivileged "$LIBTRY" "$root" wait late 0
-	said ok
-	[ "$(wc -l <"$dir/polls")" = 4 ] || problem "it waits for what is there"
-	chmod 0 "$root/dev/dma_heap/late"
-	unprivileged "$LIBTRY" "$root" wait late 1
-	said EACCES
-	try wait later 1
-	said ETIMEDOUT
+	waits_for_all_of_it dev/dma_heap 4
+	export FAKE_NO_INOTIFY=1
+	waits_for_all_of_it dev/dma_heap 4
+	unset FAKE_NO_INOTIFY
+	waits_for_all_of_it dev 5
 	for name in "" . .. ../dma_heap/late; do
 		try wait "$name" 0
 		said EINVAL
 	done
-	rm -r "${root:?}/dev"
-	try wait late -1
-	said ENOENT
 }
 
 # In each language, with all its functions, by the shared library

@@ -242,6 +242,7 @@ static void share(char **arg)
 	receive(sock[1], fds, 1, 2);
 	printf("send %s\n", result(dmaheap_send(sock[0], fds, 1, "", 0)));
 	receive(sock[1], fds, 17, 4);
+	receive(sock[1], fds, 1, 0);
 	close(sock[0]);
 	if (type == SOCK_STREAM)
 		receive(sock[1], fds, 1, 2);

@@ -26,7 +26,7 @@ build=$work/build
 DMAHEAP=$build/dmaheap
 LIBTRY=$build/libtry
 wrap=-Wl
-for name in fopen64 ioctl mkdir nanosleep opendir poll read rmdir; do
+for name in fopen64 inotify_init1 ioctl mkdir nanosleep opendir poll read rmdir; do
 	wrap+=,--wrap=$name
 done
 

@@ -311,6 +311,39 @@ TEST(carveouts_load_their_module)
 	EXPECT_TRUE(all_heaps_work());
 }
 
+/* Whether a process runs a program, which has nothing to do at present */
+static bool sleeps_in(pid_t pid, const char *program)
+{
+	char path[64], stat[128], wanted[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(wanted, sizeof(wanted), "%d (%s) S ", pid, program);
+
+	return !file_read(path, stat, sizeof(stat)) && !strncmp(stat, wanted, strlen(wanted));
+}
+
+/* By dmaheap of tools/dma-buf */
+TEST(late_heap_is_waited_for)
+{
+	pid_t tool;
+
+	if (!is_needed("autoload"))
+		SKIP(return, "NEED does not name autoload");
+	ASSERT_FALSE(heap_exists("sample"));
+	tool = fork();
+	ASSERT_LE(0, tool);
+	if (!tool) {
+		execlp("dmaheap", "dmaheap", "alloc", "--wait", "1h", "sample", "4k", NULL);
+		_exit(127);
+	}
+	EXPECT_TRUE(WAIT_FOR(sleeps_in(tool, "dmaheap")));
+	if (load_by_name(SAMPLE)) {
+		child_kill(tool);
+		SKIP_UNLESS_NEEDED(return, "sample", "no module " SAMPLE);
+	}
+	EXPECT_EQ(0, child_end(tool));
+}
+
 /* A heap from outside of the kernel's tree is no different, and says what it is like */
 TEST(sample_stays_loaded_and_works)
 {
