@@ -71,6 +71,8 @@ library_guesses_by_names_on_stock_kernels()
 	chooses "protected,video" P - 0 0 0 9
 	chooses "system-uncached-dma32" - - 32 0 0 9
 	chooses "" CK - 32 0 0 9
+	stock cma linux,cma
+	chooses "linux,cma" K - 0 0 0 1
 	for name in reserved default-pool default_cma_region cma; do
 		stock system "$name"
 		chooses "$name" CK - 0 0 0 9
@@ -101,6 +103,9 @@ library_chooses_by_attributes()
 	chooses "" C - 0 0x200000 0 9
 	chooses "system" - - 0 0 0 1
 	chooses "" - - 0 0 0 0
+	# All are told but this one
+	rm -r "$root/sys/class/dma_heap/system"
+	chooses "system-dma32 system" C - 0 0 0 9
 	for need in "C C 0 0 0" "A - 0 0 0" "- D 0 0 0" "- - 65 0 0" "- - 0 3 0"; do
 		# shellcheck disable=SC2086
 		try choose $need 9

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libdmaheap.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,8 +213,8 @@ static void receive(int sock, const int *sent, size_t room, size_t len)
 	got = dmaheap_receive(sock, fds, &room, data, len);
 	printf("%s %zd bytes '%s', %zu buffers", result(got), got < 0 ? 0 : got, data, room);
 	for (size_t i = 0; i < room; i++)
-		if (inode_of(fds[i]) != inode_of(sent[i]))
-			printf(", %zu is another one", i);
+		if (inode_of(fds[i]) != inode_of(sent[i]) || fcntl(fds[i], F_GETFD) != FD_CLOEXEC)
+			printf(", %zu is not what it should be", i);
 	printf(", %d more are open\n", count_open() - before);
 	while (room)
 		close(fds[--room]);
