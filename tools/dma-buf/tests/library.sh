@@ -283,6 +283,13 @@ library_waits_for_a_late_heap()
 	waits_for_all_of_it dev/dma_heap 4
 	unset FAKE_NO_INOTIFY
 	waits_for_all_of_it dev 5
+	# It sleeps after an event of no use
+	rm "$dir/polls"
+	echo "echo >>$dir/polls; [ -e $dir/once ] || touch $dir/once $root/dev/dma_heap/more" \
+		>"$dir/step"
+	FAKE_POLL="sh $dir/step" try wait later 500
+	said ETIMEDOUT
+	[ "$(wc -l <"$dir/polls")" -le 2 ] || problem "it does not sleep"
 	for name in "" . .. ../dma_heap/late; do
 		try wait "$name" 0
 		said EINVAL
