@@ -347,12 +347,10 @@ static int dma_heap_no_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	return -EACCES;
 }
 
-static int dma_heap_no_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
-{
-	return -EACCES;
-}
-
-/* For buffers whose memory only devices may reach */
+/*
+ * For buffers whose memory only devices may reach. No .vmap: the dma-buf core warns of one
+ * that fails, and a display driver vmaps the buffers that users hand to it.
+ */
 static const struct dma_buf_ops dma_heap_protected_ops = {
 	.attach = dma_heap_buffer_attach,
 	.detach = dma_heap_buffer_detach,
@@ -363,7 +361,6 @@ static const struct dma_buf_ops dma_heap_protected_ops = {
 	.begin_cpu_access_partial = dma_heap_no_cpu_access_partial,
 	.end_cpu_access_partial = dma_heap_no_cpu_access_partial,
 	.mmap = dma_heap_no_mmap,
-	.vmap = dma_heap_no_vmap,
 	.charge = dma_heap_buffer_charge,
 	.release = dma_heap_buffer_release,
 };

@@ -177,6 +177,10 @@ PROTECTED_TEST(cpu_is_kept_out)
 	}
 	EXPECT_EQ(-EACCES, importer_ask(self->importer, "vmap", fd, 0, answer,
 					sizeof(answer)));
+	/* The kernel does not get at it either if it does not ask before */
+	EXPECT_EQ(0, importer_do(self->importer, "import %d %d", fd, IMPORTER_64));
+	EXPECT_EQ(-EINVAL, importer_do(self->importer, "hold"));
+	EXPECT_EQ(0, importer_do(self->importer, "drop"));
 	EXPECT_EQ(-EACCES, importer_do(self->importer, "kalloc %s 4096",
 				       self->region->heap));
 	EXPECT_EQ(0, close(fd));
