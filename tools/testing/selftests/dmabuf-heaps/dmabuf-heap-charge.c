@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "heap_faults.h"
 #include "heap_list.h"
 #include "heap_memcg.h"
 
@@ -103,6 +104,37 @@ MEMCG_TEST(parent_that_pays_already_is_not_charged_again)
 	ASSERT_EQ(0, cgroup_set(MIDDLE, "memory.max",
 				cgroup_number(MIDDLE, "memory.current") + MIB(1)));
 	EXPECT_EQ(0, agent_do(&self->agents[1], AGENT_CHARGE, 0, 0));
+	EXPECT_EQ(0, close(fd));
+}
+
+/* It takes no memory, so that it cannot fail for lack of it */
+MEMCG_TEST(charge_needs_no_memory)
+{
+	size_t len = heap_fitting(variant->name, MIB(1), 4);
+	long long before = cgroup_charged(B);
+	const char *missing = fault_knobs_set();
+	int fd, fail_nth;
+
+	if (missing) {
+		fault_knobs_restore();
+		SKIP_UNLESS_NEEDED(return, "faults", "cannot use %s", missing);
+	}
+	START(0, A);
+	ASSERT_EQ(0, agent_alloc(&self->agents[0], len, 1));
+	fd = agent_give(&self->agents[0], 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, cgroup_write(B, "cgroup.procs", "0"));
+	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fail_nth);
+
+	fault_inject(fail_nth, 1);
+	EXPECT_EQ(0, buf_charge(fd, 0));
+	EXPECT_FALSE(fault_injected(fail_nth));
+	EXPECT_CHARGED(B, before, self->charges ? len : 0);
+
+	fault_knobs_restore();
+	ASSERT_EQ(0, file_write(CGROUP "/cgroup.procs", "0"));
+	EXPECT_EQ(0, close(fail_nth));
 	EXPECT_EQ(0, close(fd));
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Failing allocations inside the kernel: the first, then the second, and so on
- * until a call has no further one. Whichever fails, the call either gets by
- * without or gives ENOMEM, and leaves nothing behind.
+ * until a call has no further one. Then the same with more than one that fails.
+ * Whichever does, the call either gets by without or gives ENOMEM, and leaves nothing
+ * behind.
  *
  * Needs CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_DEBUG_FS
  * and root. What it sets below /sys/kernel/debug is set back at the end.
@@ -25,6 +26,7 @@ FIXTURE(fault)
 {
 	int heap_fd;
 	int fail_nth;
+	int make_it_fail;
 	struct heap_left left;
 	long available;
 	long long max_bytes;
@@ -47,6 +49,8 @@ FIXTURE_SETUP(fault)
 	ASSERT_LE(0, self->heap_fd);
 	self->fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fail_nth);
+	self->make_it_fail = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->make_it_fail);
 	self->left = heap_left(variant->heap);
 	self->available = mem_available_kib();
 	self->max_bytes = pool_get(variant->heap, "max_bytes");
@@ -59,6 +63,7 @@ FIXTURE_TEARDOWN(fault)
 		EXPECT_EQ(0, pool_set(variant->heap, "max_bytes", self->max_bytes));
 	EXPECT_NOTHING_LEFT(self->left, variant->heap);
 	EXPECT_MEM_BACK(self->available);
+	close(self->make_it_fail);
 	close(self->fail_nth);
 	close(self->heap_fd);
 }
@@ -71,6 +76,10 @@ FIXTURE_TEARDOWN(fault)
 /* How often to go through all failures: a leak of one buffer becomes 35 MiB */
 #define REPEAT	32
 
+/* With failures that go together: each time others do */
+#define REPEAT_PAIRS	4
+#define MAX_DISTANCE	3
+
 /*
  * A call under test. call() makes it and nothing else, done() looks at what it
  * gave and undoes it; both return 0 or a descriptor, or -errno.
@@ -79,12 +88,16 @@ struct attempt {
 	int (*call)(struct attempt *attempt);
 	int (*done)(struct attempt *attempt, int ret);
 	int fail_nth;
+	int make_it_fail;
 	int heap_fd;
 	int fd;
 	int vgem;
 	__u32 handle;
 	size_t len;
 	void *p;
+	/* How far apart the failures are, 0: there is but one */
+	int distance;
+	int pairs;
 	/* How many of the calls got by in spite of a failure, or did not */
 	int survived;
 	int failed;
@@ -95,9 +108,13 @@ static void one_failure(struct __test_metadata *_metadata,
 {
 	int ret;
 
+	if (attempt->distance)
+		ASSERT_EQ(0, fault_again(attempt->make_it_fail, attempt->distance));
 	fault_inject(attempt->fail_nth, nth);
 	ret = attempt->call(attempt);
 	*more = fault_injected(attempt->fail_nth);
+	if (attempt->distance)
+		attempt->pairs += fault_again_end(attempt->make_it_fail) > 1;
 
 	if (ret < 0) {
 		EXPECT_EQ(-ENOMEM, ret);
@@ -135,6 +152,20 @@ static void all_failures(struct __test_metadata *_metadata,
 	TH_LOG("%zu bytes: %d allocations failed the call, %d did not",
 	       attempt->len, attempt->failed / REPEAT,
 	       attempt->survived / REPEAT);
+}
+
+/* Where nothing else happens after a failure, there is no second one */
+static void all_pairs(struct __test_metadata *_metadata,
+		      struct attempt *attempt)
+{
+	int i;
+
+	for (attempt->distance = 1; attempt->distance <= MAX_DISTANCE;
+	     attempt->distance++)
+		for (i = 0; i < REPEAT_PAIRS; i++)
+			each_failure(_metadata, attempt);
+	attempt->distance = 0;
+	TH_LOG("%zu bytes: %d times more than one", attempt->len, attempt->pairs);
 }
 
 static int alloc_call(struct attempt *attempt)
@@ -191,6 +222,25 @@ FAULT_TEST(failure_in_a_cold_allocation_leaves_nothing)
 		if (lens[i] > KIB(4))
 			EXPECT_LE(REPEAT, attempt.survived);
 	}
+}
+
+/* What is tried instead can fail, too, and so can what tidies up */
+FAULT_TEST(failures_in_a_cold_allocation_that_go_together_leave_nothing)
+{
+	struct attempt attempt = {
+		.call = alloc_call,
+		.done = alloc_done,
+		.fail_nth = self->fail_nth,
+		.make_it_fail = self->make_it_fail,
+		.heap_fd = self->heap_fd,
+		.len = BUF_LEN,
+	};
+
+	if (self->max_bytes >= 0)
+		ASSERT_EQ(0, pool_set(variant->heap, "max_bytes", 0));
+	all_pairs(_metadata, &attempt);
+	if (!strncmp(variant->heap, "system", strlen("system")))
+		EXPECT_LE(REPEAT_PAIRS, attempt.pairs);
 }
 
 /* A pool has memory of each node apart, and gives out what is near the CPU */
@@ -347,6 +397,7 @@ FAULT_TEST(failure_in_an_import_leaves_nothing)
 		.call = import_call,
 		.done = import_done,
 		.fail_nth = self->fail_nth,
+		.make_it_fail = self->make_it_fail,
 	};
 
 	attempt.vgem = vgem_open();
@@ -357,6 +408,8 @@ FAULT_TEST(failure_in_an_import_leaves_nothing)
 	all_failures(_metadata, &attempt);
 	/* At least the attachment, its table and the importer's object */
 	EXPECT_LE(3 * REPEAT, attempt.failed);
+	all_pairs(_metadata, &attempt);
+	EXPECT_LE(REPEAT_PAIRS, attempt.pairs);
 
 	/* After all that the buffer still is what it was */
 	ASSERT_EQ(0, mmap_call(&attempt));
@@ -370,10 +423,16 @@ static int sync_call(struct attempt *attempt)
 	int ret;
 
 	ret = buf_sync(attempt->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
-	if (ret)
-		return ret;
+	if (!ret)
+		ret = buf_sync(attempt->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+	if (!ret)
+		ret = buf_sync_partial(attempt->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
+				       KIB(4), KIB(64));
+	if (!ret)
+		ret = buf_sync_partial(attempt->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW,
+				       KIB(4), KIB(64));
 
-	return buf_sync(attempt->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+	return ret;
 }
 
 static int sync_done(struct attempt *attempt, int ret)

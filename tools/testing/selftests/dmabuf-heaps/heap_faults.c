@@ -34,7 +34,18 @@ static struct knob {
 	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
 	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
 	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+	/* For fault_again(). The probability comes last: it is of all tasks until then. */
+	{ "/sys/kernel/debug/failslab/task-filter", "Y" },
+	{ "/sys/kernel/debug/failslab/interval", "1" },
+	{ "/sys/kernel/debug/failslab/times", "0" },
+	{ "/sys/kernel/debug/failslab/probability", "100" },
+	{ "/sys/kernel/debug/fail_page_alloc/task-filter", "Y" },
+	{ "/sys/kernel/debug/fail_page_alloc/interval", "1" },
+	{ "/sys/kernel/debug/fail_page_alloc/times", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/probability", "100" },
 };
+
+static const char *const kinds[] = { "failslab", "fail_page_alloc" };
 
 /* A range of the kernel's code */
 struct code {
@@ -119,12 +130,13 @@ void fault_knobs_restore(void)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+	for (i = ARRAY_SIZE(knobs); i--; )
 		if (knobs[i].old[0])
 			file_write(knobs[i].path, knobs[i].old);
 	set_range("failslab", "require", &all);
 	set_range("failslab", "reject", &none);
 	set_range("fail_page_alloc", "require", &all);
+	set_range("fail_page_alloc", "reject", &none);
 }
 
 /*
@@ -159,20 +171,22 @@ static int filter_caches(void)
 }
 
 /*
- * Returns what is missing, or NULL. Pages do not fail at all: when it is a slab that
- * wants some, it may get by with less.
+ * Returns what is missing, or NULL. Pages that a slab wants do not fail: it may get by
+ * with less.
  */
-const char *fault_only_within(const char *function)
+const char *fault_only_within(const char *function, bool pages)
 {
-	struct code require, reject;
+	struct code require, debugfs, slab;
 
 	if (!find_code(&require, function, false) ||
-	    !find_code(&reject, "debugfs_create_", true))
+	    !find_code(&debugfs, "debugfs_create_", true) ||
+	    !find_code(&slab, "___slab_alloc", true))
 		return "/proc/kallsyms";
 
 	if (set_range("failslab", "require", &require) ||
-	    set_range("failslab", "reject", &reject) ||
-	    set_range("fail_page_alloc", "require", &none))
+	    set_range("failslab", "reject", &debugfs) ||
+	    set_range("fail_page_alloc", "require", pages ? &require : &none) ||
+	    set_range("fail_page_alloc", "reject", &slab))
 		return "a filter by stack traces";
 	if (filter_caches())
 		return CACHES;
@@ -213,6 +227,51 @@ int fault_open_kthread(const char *name)
 		closedir(dir);
 
 	return fd;
+}
+
+static int set_knob(const char *kind, const char *knob, int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kind, knob);
+	snprintf(text, sizeof(text), "%d", value);
+
+	return file_write(path, text);
+}
+
+/* Of slabs and of pages one each, and the one of fail-nth, which counts as either */
+#define TIMES	2
+
+int fault_again(int make_it_fail, int every)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < ARRAY_SIZE(kinds); i++) {
+		ret = set_knob(kinds[i], "interval", every);
+		if (!ret)
+			ret = set_knob(kinds[i], "times", TIMES);
+	}
+	if (!ret && pwrite(make_it_fail, "1", 1, 0) < 0)
+		ret = -errno;
+
+	return ret;
+}
+
+int fault_again_end(int make_it_fail)
+{
+	char path[128];
+	int i, count = 0;
+
+	/* Before anything that could fail */
+	if (pwrite(make_it_fail, "0", 1, 0) < 0)
+		abort();
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/times", kinds[i]);
+		count += TIMES - file_number(path);
+		set_knob(kinds[i], "times", 0);
+	}
+
+	return count;
 }
 
 /* Lets the nth allocation of the next calls of the thread fail */

@@ -12,11 +12,19 @@ const char *fault_knobs_set(void);
 void fault_knobs_restore(void);
 
 /*
- * Only allocations below @function fail, and none that the kernel can do without:
- * those of debugfs, and spare objects. Needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER
+ * Only allocations below @function fail, with @pages those of pages, too, and none that
+ * the kernel can do without: those of debugfs, and spare objects. Needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER
  * and a kernel that does not merge slabs.
  */
-const char *fault_only_within(const char *function);
+const char *fault_only_within(const char *function, bool pages);
+
+/*
+ * With a descriptor of /proc/self/make-it-fail: after the allocation that fault_inject()
+ * names, each @every-th of this task fails, too, until two of slabs or two of pages have
+ * failed. The second function ends that, and returns how many did.
+ */
+int fault_again(int make_it_fail, int every);
+int fault_again_end(int make_it_fail);
 
 /* A descriptor of a kernel thread's fail-nth, or a negative error */
 int fault_open_kthread(const char *name);
