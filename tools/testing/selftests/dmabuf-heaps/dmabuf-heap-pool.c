@@ -115,6 +115,42 @@ POOL_TEST(counted_as_reclaimable)
 	EXPECT_GT(mem_gettable_kib(), self->available - KIB(48));
 }
 
+/* Counts the lines of debugfs that tell of a zeroed backing of that size */
+static int listed_backings(const char *heap, size_t size, int *others)
+{
+	char path[256], state[16];
+	int nid, count = 0;
+	size_t listed;
+	FILE *file;
+
+	*others = 0;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dma_heap/%s/backings", heap);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (fscanf(file, "%zu %d %15s %*u\n", &listed, &nid, state) == 3)
+		if (listed == size && nid >= 0 && !strcmp(state, "clean"))
+			count++;
+		else
+			(*others)++;
+	fclose(file);
+
+	return count;
+}
+
+POOL_TEST(debugfs_lists_what_is_in_it)
+{
+	int others;
+
+	ASSERT_EQ(0, stay_on_this_cpu());
+	EXPECT_EQ(0, listed_backings(variant->name, KIB(68), &others));
+	EXPECT_EQ(0, others);
+	ASSERT_EQ(0, pool_fill(self->fd, KIB(68), 16));
+	EXPECT_TRUE(WAIT_FOR(pool_is_clean(variant->name, 16 * 17)));
+	EXPECT_EQ(16, listed_backings(variant->name, KIB(68), &others));
+	EXPECT_EQ(0, others);
+}
+
 POOL_TEST(drop_caches_empties_it)
 {
 	/* A buffer of chunks from two nodes would not be kept */
