@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|kcsan|demo|versal, 16k, arm|riscv|x86,
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|compat|kcsan|demo|versal, 16k, arm|riscv|x86,
 # or for the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +13,7 @@ fragments=(guest/config/base.config "$TREE/$selftests/config")
 arch=() target=Image guess=1650
 case $variant in
 y) ;;
-m | n | debug) fragments+=("guest/config/$variant.config") ;;
+m | n | debug | compat) fragments+=("guest/config/$variant.config") ;;
 demo)
 	fragments=(guest/config/demo.config)
 	guess=600

@@ -7,11 +7,11 @@
 kernel_of()
 {
 	case $1 in
-	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million | compat) echo y ;;
+	y | cma | kexec | pool | reclaim | swiotlb | smmu | passthrough | restricted | million) echo y ;;
 	m | kunit-arm64 | board-* | soak) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
-	demo | arm | riscv | versal | 16k) echo "$1" ;;
+	demo | arm | riscv | versal | 16k | compat) echo "$1" ;;
 	x86 | x86-pt) echo x86 ;;
 	esac
 }
