@@ -8,6 +8,8 @@ PART ?=
 TEST ?=
 TIMES ?= 5
 M ?=
+COVER ?= y cma kexec pool reclaim swiotlb smmu passthrough restricted m kunit-arm64 board-spared board-autoload \
+	board-unloaded x86
 SEED ?=
 BOARD ?=
 LONG ?=
@@ -37,6 +39,8 @@ help:
 	@echo '  check-stress PART="p ..." TIMES=n: parts again and again beside a busy CPU'
 	@echo '  mutants     the code broken on purpose, in each of the ways of scripts/mutants.list: is it'
 	@echo '              found? M="glob ...": some of them'
+	@echo '  coverage    which lines and branches of ours the parts COVER="..." run, and why they do not run'
+	@echo '              the others: a table, and pages in build/coverage/html'
 	@echo '  inventory   PART="p ...": take what is in build/results as what these parts have to have'
 	@echo '  check-y     selftests in a kernel with heaps built in'
 	@echo '  check-m     selftests with heaps as modules'
@@ -133,6 +137,10 @@ mutants:
 	$(call ready,kunit-uml m cma)
 	@scripts/mutants.py $(M)
 
+coverage:
+	$(call ready,coverage $(COVER))
+	@COVERAGE=1 scripts/check.sh $(COVER); ran=$$?; scripts/coverage.py $(COVER) && exit $$ran
+
 inventory:
 	@scripts/report --inventory $(INVENTORY) --update $(patsubst %,build/results/%.ktap,$(or $(PART),$(PARTS)))
 
@@ -184,11 +192,11 @@ menuconfig:
 	@scripts/menuconfig.sh
 
 clean:
-	rm -rf build/out build/log build/results build/stage build/stage.manifest build/stock build/bindings build/demo build/bench build/series
+	rm -rf build/out build/log build/results build/stage build/stage.manifest build/stock build/bindings build/demo build/bench build/series build/coverage
 
 mrproper:
 	rm -rf build
 
-.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards randconfig check-stress mutants inventory \
+.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards randconfig check-stress mutants coverage inventory \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest soak bench picture shell menuconfig hwkit arches \
 	clean mrproper

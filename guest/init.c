@@ -37,6 +37,7 @@
 
 #define PORT		"/dev/virtio-ports/org.dmaheap."
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define GCOV		"/sys/kernel/debug/gcov"
 #define TIMED_OUT	124
 
 /*
@@ -607,6 +608,42 @@ static void check_kernel(void)
 		now() - start);
 }
 
+/* To the host: the path and the size of each file of gcov, and the bytes of it */
+static int file_fd;
+
+static int send_counts(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	static char data[1 << 20];
+	const char *end = strrchr(path, '.');
+	size_t size = 0;
+	ssize_t n;
+	int fd;
+
+	(void)st;
+	(void)at;
+	if (type != FTW_F || !end || strcmp(end, ".gcda"))
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while ((n = read(fd, data + size, sizeof(data) - size)) > 0)
+		size += n;
+	if (n < 0)
+		die(path);
+	close(fd);
+	dprintf(file_fd, "%s %zu\n", path, size);
+	write_all(file_fd, data, size);
+	return 0;
+}
+
+static void send_coverage(void)
+{
+	if (access(GCOV, F_OK))
+		return;
+	file_fd = open(PORT "file", O_WRONLY | O_CLOEXEC);
+	if (file_fd < 0 || nftw(GCOV, send_counts, 16, FTW_PHYS))
+		die(GCOV);
+	close(file_fd);
+}
+
 static void interactive(void)
 {
 	pid_t pid = fork();
@@ -640,6 +677,7 @@ static void batch(const char *mode)
 	load(mode);
 	run_steps();
 	check_kernel();
+	send_coverage();
 	if (dprintf(fd, "%d\n", failures) < 0)
 		die("verdict");
 	close(fd);

@@ -73,6 +73,7 @@ contents()
 		[ "$host" != x86_64 ] || echo libelf-dev
 		;;
 	bench) echo "$guest" ccache device-tree-compiler python3 gnuplot-nox ;;
+	coverage) echo gcc gcovr ;;
 	picture) echo "$suite" python3 ;;
 	menuconfig) echo kernel arm64 libncurses-dev ;;
 	*) return 1 ;;
@@ -106,6 +107,7 @@ packages()
 	gcc-sh4-linux-gnu sh4-linux-gnu-gcc compiles for sh
 	gcc-sparc64-linux-gnu sparc64-linux-gnu-gcc compiles for sparc
 	gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc compiles for x86-64
+	gcovr gcovr says which lines of the kernel have run
 	git git tells which files are ours
 	gnuplot-nox gnuplot draws the plots of the benchmark
 	kmod depmod installs modules

@@ -43,8 +43,15 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|kcsan|demo|versal|16k|arm|riscv|x86|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|compat|kcsan|demo|versal|16k|arm|riscv|x86|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
+if [ -n "$COVERAGE" ]; then
+	fragments+=(guest/config/coverage.config)
+	for source in $(scripts/coverage.py --sources); do
+		source=${source##*/}
+		arch+=("GCOV_PROFILE_${source%.c}.o=y")
+	done
+fi
 case $variant in
 bench-stock) TREE=$(scripts/tree.sh --stock) || exit 2 ;;
 uml-stock) TREE=$(scripts/tree.sh --base) || exit 2 ;;

@@ -9,9 +9,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TREE=$ROOT/build/linux
-OUT=$ROOT/build/out
-LOG=$ROOT/build/log
-RESULTS=$ROOT/build/results
+# COVERAGE=1: kernels that count how often each line of ours runs, beside the others
+COVERAGE=${COVERAGE:-}
+BUILD=$ROOT/build${COVERAGE:+/coverage}
+OUT=$BUILD/out
+LOG=$BUILD/log
+RESULTS=$BUILD/results
 V=${V:-0}
 JOBS=${JOBS:-$(nproc)}
 cd "$ROOT"
