@@ -340,7 +340,7 @@ TEST(late_heap_is_waited_for)
 		_exit(127);
 	}
 	EXPECT_TRUE(WAIT_FOR(sleeps_in(tool, "dmaheap")));
-	if (load_by_name(SAMPLE)) {
+	if (module_load_by_name(SAMPLE)) {
 		child_kill(tool);
 		SKIP_UNLESS_NEEDED(return, "sample", "no module " SAMPLE);
 	}
