@@ -177,7 +177,7 @@ ACCOUNT_TEST(impossible_lengths_are_refused_without_limit)
 
 #define CLIMBERS	8
 #define LIMIT_PAGES	100
-#define REFUSALS	1000
+#define REFUSALS	10000
 
 static atomic_bool climb_over;
 static atomic_long climb_refused;
