@@ -35,6 +35,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "complaints.h"
+
 #define PORT		"/dev/virtio-ports/org.dmaheap."
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define GCOV		"/sys/kernel/debug/gcov"
@@ -47,17 +49,8 @@
 #define TAINT_TEST	18
 #define TAINT_OUTSIDE	12
 
-/* Of /splats: how a line begins that is no complaint of the kernel */
-#define COMMENT		'#'
-#define HARMLESS	'!'
-#define EXPLAINS_TRACE	'?'
-/* In capitals or not, as the architecture has it */
-#define TRACE		"Call trace:"
-
-#define MAX_SPLATS	128
-
-static char *splats[MAX_SPLATS];
-static int nr_splats;
+/* By a warning, which no_splat() looks at, too: some are harmless */
+#define TAINT_WARN	9
 
 static int log_fd;
 static bool balanced = true;
@@ -511,82 +504,22 @@ static bool no_leak(void)
 	return kmemleak_is_empty(true);
 }
 
-static void read_splats(void)
+static void tell_complaint(const char *text)
 {
-	FILE *f = fopen("/splats", "re");
-	char line[128];
-
-	if (!f)
-		die("/splats");
-	while (nr_splats < MAX_SPLATS && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (line[0] && line[0] != COMMENT)
-			splats[nr_splats++] = strdup(line);
-	}
-	fclose(f);
+	dprintf(log_fd, "# kernel: %s\n", text);
 }
 
-/* Is one of the texts behind @mark in @text? Those without a mark: @mark is 0. */
-static bool contains(const char *text, char mark)
-{
-	for (int i = 0; i < nr_splats; i++) {
-		bool marked = splats[i][0] == HARMLESS ||
-			      splats[i][0] == EXPLAINS_TRACE;
-
-		if (mark ? splats[i][0] == mark : !marked)
-			if (strstr(text, splats[i] + marked))
-				return true;
-	}
-	return false;
-}
-
-static bool is_splat(const char *text, int *explained)
-{
-	*explained += contains(text, EXPLAINS_TRACE);
-	if (!contains(text, 0) || contains(text, HARMLESS))
-		return false;
-	if (!strcasestr(text, TRACE) || !*explained)
-		return true;
-	(*explained)--;
-	return false;
-}
-
-/* Read the kernel's messages since boot; those of user space do not count */
+/* Read the kernel's messages since boot */
 static bool no_splat(void)
 {
-	bool clean = true;
-	char record[8192];
-	int explained = 0;
-	ssize_t n;
-
-	read_splats();
-	for (;;) {
-		char *text;
-
-		n = read(kmsg_fd, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE) {
-			dprintf(log_fd, "# some kernel messages were overwritten unread\n");
-			clean = false;
-			continue;
-		}
-		if (n <= 0)
-			break;
-		record[n] = '\0';
-		record[strcspn(record, "\n")] = '\0';
-		text = strchr(record, ';');
-		if (!text || atoi(record) >> 3 || !is_splat(text, &explained))
-			continue;
-		clean = false;
-		dprintf(log_fd, "# kernel: %s\n", text + 1);
-	}
-	return clean;
+	return !kernel_complaints(kmsg_fd, tell_complaint);
 }
 
 static bool no_taint(void)
 {
 	long taint = number("/proc/sys/kernel/tainted");
 
-	if (!(taint & ~(1L << TAINT_TEST | 1L << TAINT_OUTSIDE)))
+	if (!(taint & ~(1L << TAINT_TEST | 1L << TAINT_OUTSIDE | 1L << TAINT_WARN)))
 		return true;
 	dprintf(log_fd, "# tainted: %ld\n", taint);
 	return false;

@@ -81,10 +81,10 @@ spec()
 	modules
 }
 
-if [ ! -x "$init" ] || [ guest/init.c -nt "$init" ]; then
+if [ ! -x "$init" ] || [ -n "$(find guest -maxdepth 1 -name '*.[ch]' -newer "$init")" ]; then
 	# Two runs may begin at once: neither must pack what the other is writing
-	${CROSS}gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$init.$$" guest/init.c ||
-		die "guest/init.c does not build"
+	${CROSS}gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$init.$$" guest/*.c ||
+		die "guest/*.c do not build"
 	mv "$init.$$" "$init"
 fi
 spec >"$output.spec"

@@ -74,7 +74,7 @@ checkpatch()
 	: >"$LOG/checkpatch.known"
 	: >"$LOG/checkpatch.new"
 	for file in $(code; ours 'drivers/*Kconfig' 'drivers/*Makefile' \
-		'tools/*Makefile' 'tools/*.sh' 'Documentation/*' guest/init.c \
+		'tools/*Makefile' 'tools/*.sh' 'Documentation/*' 'guest/*.[ch]' \
 		'demo/*.[ch]'); do
 		checkpatch_file "$key" "$file"
 	done
@@ -133,7 +133,7 @@ spdx()
 	local file
 
 	for file in $(ours | grep -v -e '^README.md$' -e '^COPYING$' -e '^MAINTAINERS$' \
-		-e '^series/' -e '^Documentation/ABI/' -e '^guest/\(config\|steps\|splats\)' -e '^scripts/check\.inventory$' -e '/\(config\|settings\)$' \
+		-e '^series/' -e '^Documentation/ABI/' -e '^guest/\(config\|steps\|splats\|fuzz/corpus\)' -e '^scripts/check\.inventory$' -e '/\(config\|settings\)$' \
 		-e '\.patch$' -e '\.png$' -e '\.kunitconfig$'); do
 		head -n 2 "$file" | grep -q SPDX-License-Identifier || echo "$file"
 	done
