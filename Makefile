@@ -13,14 +13,15 @@ COVER ?= y cma kexec pool reclaim swiotlb smmu passthrough restricted m kunit-ar
 SEED ?=
 BOARD ?=
 LONG ?=
-TIME ?= 600
 WORKERS ?=
 DEMO ?=
+TIME ?=
+INPUT ?=
 JOBS ?= $(shell nproc)
 MEM ?= 2G
 CPUS ?= 2
 QUICK ?= 0
-export V KERNEL TEST SEED LONG DEMO JOBS MEM CPUS QUICK
+export V KERNEL TEST SEED LONG DEMO TIME INPUT JOBS MEM CPUS QUICK
 
 INVENTORY := scripts/check.inventory
 # What the inventory of tests says that these run
@@ -41,6 +42,8 @@ help:
 	@echo '              found? M="glob ...": some of them'
 	@echo '  coverage    which lines and branches of ours the parts COVER="..." run, and why they do not run'
 	@echo '              the others: a table, and pages in build/coverage/html'
+	@echo '  fuzz        heaps under a coverage-guided fuzzer; TIME=seconds: for so long; INPUT=file:'
+	@echo '              run the inputs in that file again and again, to reproduce a finding'
 	@echo '  inventory   PART="p ...": take what is in build/results as what these parts have to have'
 	@echo '  check-y     selftests in a kernel with heaps built in'
 	@echo '  check-m     selftests with heaps as modules'
@@ -87,6 +90,7 @@ help:
 	@echo '		every run'
 	@echo '  LONG=$(LONG)		1: let it run for minutes, if it can (dmabuf-heap-pool, -account)'
 	@echo '  DEMO=$(DEMO)		options of the demo: -h heap, -s WIDTHxHEIGHT, -n frames, -b buffers'
+	@echo '  TIME=$(TIME) INPUT=$(INPUT)	of fuzz and soak: seconds (150, 600); of fuzz: a file with inputs'
 	@echo '  JOBS=$(JOBS)	parallel jobs of a build'
 	@echo '  MEM=$(MEM) CPUS=$(CPUS)	of the guest'
 
@@ -144,6 +148,10 @@ coverage:
 inventory:
 	@scripts/report --inventory $(INVENTORY) --update $(patsubst %,build/results/%.ktap,$(or $(PART),$(PARTS)))
 
+fuzz:
+	$(call ready,fuzz)
+	@scripts/fuzz.sh
+
 check-boards:
 	$(call parts,$(BOARDS))
 
@@ -172,7 +180,7 @@ selftest:
 # On a busy machine, the end of a soak takes minutes
 soak:
 	$(call ready,soak)
-	@TIME=$(TIME) WORKERS="$(WORKERS)" STEP_LIMIT=$$(($(TIME) * 2 + 1800)) \
+	@TIME=$(or $(TIME),600) WORKERS="$(WORKERS)" STEP_LIMIT=$$(($(or $(TIME),600) * 2 + 1800)) \
 		scripts/selftest.sh dmabuf-heap-soak soak
 
 bench:
@@ -197,6 +205,6 @@ clean:
 mrproper:
 	rm -rf build
 
-.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards randconfig check-stress mutants coverage inventory \
+.PHONY: help tree build demo check check-all $(CHECKS) check-debug check-x86 check-boards randconfig check-stress mutants coverage fuzz inventory \
 	kunit kunit-uml kunit-arm64 kunit-kcsan lint tools harness deps series selftest soak bench picture shell menuconfig hwkit arches \
 	clean mrproper

@@ -35,6 +35,7 @@ run_part()
 	n) scripts/kbuild.sh n ;;
 	kunit-uml) scripts/kunit.sh ;;
 	demo) scripts/demo.sh ;;
+	fuzz) scripts/fuzz.sh ;;
 	*) build_part "$1" && boot_part "$1" "$1" "guest/steps/$1" ;;
 	esac
 }

@@ -57,6 +57,7 @@ contents()
 	n) echo kernel arm64 ccache ;;
 	arm) echo kernel armhf rsync ccache qemu-system-arm device-tree-compiler ;;
 	riscv) echo kernel riscv64 rsync ccache "$(riscv_emulator)" ;;
+	fuzz) echo kernel amd64 rsync ccache qemu-system-x86 clang libclang-rt-dev ;;
 	x86 | x86-pt) echo kernel amd64 rsync ccache qemu-system-x86 ;;
 	kunit-uml) echo kernel python3 ccache ;;
 	arches)
@@ -116,6 +117,7 @@ packages()
 	libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h C library of arm64
 	libc6-dev-armhf-cross /usr/arm-linux-gnueabihf/include/stdio.h C library of arm, 32 bit
 	libc6-dev-riscv64-cross /usr/riscv64-linux-gnu/include/stdio.h C library of riscv
+	libclang-rt-dev /usr/share/doc/libclang-rt-dev/copyright has libFuzzer
 	libelf-dev /usr/include/libelf.h for objtool, which x86-64 kernels need
 	libncurses-dev /usr/include/ncurses.h for the menus of menuconfig
 	linux-source-6.12 /usr/src/linux-source-6.12.tar.xz the kernel under our files

@@ -65,6 +65,8 @@ fi
 warn=1
 case $variant in
 debug) slow=$((slow * 2)) ;;
+# The fuzzer looks for warnings itself, after every program
+fuzz) slow=$((slow * 2)) warn=0 ;;
 # A race between others is a warning, too; see_races looks for ours
 kcsan) slow=$((slow * 2)) warn=0 ;;
 esac

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Pack the guest's file system: initramfs.sh VARIANT STEPS OUTPUT
 # init, busybox, the selftests, dmaheap and the sample client, the benchmark if built, the modules of VARIANT.
-# Machines other than arm64 get init and the selftests alone, the kernel of the demo gets
-# init and the demo alone. The init loads the modules that every board can use; the others
-# are for devices and tests to load. SELFTESTS: the architecture of the selftests, if it is
-# not that of the kernel.
+# Machines other than arm64 get init and the selftests alone, the kernels of the demo and
+# of the fuzzer get init and their own program alone. The init loads the modules that every
+# board can use; the others are for devices and tests to load. SELFTESTS: the architecture
+# of the selftests, if it is not that of the kernel.
 . "$(dirname "$0")/lib.sh"
 
 variant=$1 steps=$2 output=$3
@@ -65,6 +65,11 @@ spec()
 	echo "file /splats $ROOT/guest/splats 644 0 0"
 	if [ "$variant" = demo ]; then
 		programs "$OUT/demo-program" /demo
+		return
+	fi
+	if [ "$variant" = fuzz ]; then
+		programs "$OUT/fuzz-program" /fuzz
+		echo "file /fuzz/corpus $OUT/fuzz-program/corpus 644 0 0"
 		return
 	fi
 	tree_of "$selftests/install" /selftests

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|compat|kcsan|demo|versal, 16k, arm|riscv|x86,
-# or for the benchmark bench-ours|uml-ours and, from the pristine base, bench-stock|uml-stock.
+# Build one guest kernel from build/linux: kbuild.sh y|m|n|debug|compat|kcsan|demo|versal, 16k, or
+# arm|riscv|x86|fuzz, or for the benchmark bench-ours|uml-ours and, from the pristine base,
+# bench-stock|uml-stock.
 # Proves that every requested option is set; objects go to build/out/VARIANT.
 . "$(dirname "$0")/lib.sh"
 
@@ -26,13 +27,21 @@ kcsan | versal)
 	fragments=(guest/config/{small,arm64,16k}.config)
 	guess=1000
 	;;
-arm | riscv | x86)
+arm | riscv | x86 | fuzz)
 	use_arch "$variant"
 	fragments=(guest/config/small.config "guest/config/$variant.config")
 	guess=900
 	case $variant in
 	arm) target=zImage ;;
 	x86) target=bzImage guess=1050 ;;
+	fuzz)
+		fragments=(guest/config/{small,x86,fuzz}.config)
+		target=bzImage guess=1150
+		# Only our code tells that it runs
+		for file in drivers/dma-buf/*.c drivers/dma-buf/heaps/*.c dma-buf.c; do
+			arch+=("KCOV_INSTRUMENT_$(basename "$file" .c).o=y")
+		done
+		;;
 	esac
 	;;
 bench-stock | bench-ours)
@@ -43,7 +52,7 @@ uml-stock | uml-ours)
 	fragments=(guest/config/uml.config)
 	arch=(ARCH=um CROSS_COMPILE="$CCACHE") target=linux guess=550
 	;;
-*) die "usage: kbuild.sh y|m|n|debug|compat|kcsan|demo|versal|16k|arm|riscv|x86|bench-stock|bench-ours|uml-stock|uml-ours" ;;
+*) die "usage: kbuild.sh y|m|n|debug|compat|kcsan|demo|versal|16k|arm|riscv|x86|fuzz|bench-stock|bench-ours|uml-stock|uml-ours" ;;
 esac
 if [ -n "$COVERAGE" ]; then
 	fragments+=(guest/config/coverage.config)

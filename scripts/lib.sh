@@ -38,7 +38,7 @@ use_arch()
 	case $1 in
 	arm) KARCH=arm CROSS=arm-linux-gnueabihf- ;;
 	riscv) KARCH=riscv CROSS=riscv64-linux-gnu- ;;
-	x86)
+	x86 | fuzz)
 		KARCH=x86 CROSS=x86_64-linux-gnu-
 		[ "$(uname -m)" != x86_64 ] || CROSS=
 		;;

@@ -11,7 +11,7 @@ kernel_of()
 	m | kunit-arm64 | board-* | soak) echo m ;;
 	debug | debug-*) echo debug ;;
 	kunit-kcsan | kcsan) echo kcsan ;;
-	demo | arm | riscv | versal | 16k | compat) echo "$1" ;;
+	demo | arm | riscv | versal | 16k | compat | fuzz) echo "$1" ;;
 	x86 | x86-pt) echo x86 ;;
 	esac
 }
@@ -210,6 +210,14 @@ machine()
 		movers
 		args+=(-device intel-iommu)
 		APPEND="intel_iommu=on iommu=pt NEED=importer,bounces,mover,segments,copies"
+		;;
+	# The second node is above 4 GiB, so that devices with addresses of 32 bits get copies
+	fuzz)
+		MEM=1G
+		nodes 512M 512M
+		movers
+		args+=(-machine max-ram-below-4g=512M -device intel-iommu)
+		APPEND="intel_iommu=on iommu.passthrough=0 cma=32M"
 		;;
 	16k)
 		movers
