@@ -12,9 +12,9 @@ const char *fault_knobs_set(void);
 void fault_knobs_restore(void);
 
 /*
- * Only allocations below @function fail, with @pages those of pages, too, and none that
- * the kernel can do without: those of debugfs, and spare objects. Needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER
- * and a kernel that does not merge slabs.
+ * Only allocations below @function fail, those of pages only with @pages, and none that
+ * the kernel can do without: those of debugfs, and spare objects. Needs
+ * CONFIG_FAULT_INJECTION_STACKTRACE_FILTER and a kernel that does not merge slabs.
  */
 const char *fault_only_within(const char *function, bool pages);
 
