@@ -4,6 +4,7 @@
  */
 
 #include <linux/err.h>
+#include <linux/kconfig.h>
 #include <linux/pfn.h>
 
 #include <kunit/test.h>
@@ -61,6 +62,12 @@ static void pool_alloc_and_free_survive_failed_allocations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, STAT(ctx, hits), hits + hurt);
 }
 
+/* CONFIG_DEBUG_OBJECTS fills a store of its own now and then, in whatever task */
+static bool pool_took_memory(void)
+{
+	return heap_test_fault_taken() && !IS_ENABLED(CONFIG_DEBUG_OBJECTS);
+}
+
 /* Free, hit, dirty hit and shrinker work without a slab allocation */
 static void pool_needs_no_memory_for_known_sizes(struct kunit *test)
 {
@@ -78,7 +85,7 @@ static void pool_needs_no_memory_for_known_sizes(struct kunit *test)
 
 	heap_test_fault_arm(1);
 	backing_put(clean);
-	KUNIT_EXPECT_FALSE(test, heap_test_fault_taken());
+	KUNIT_EXPECT_FALSE(test, pool_took_memory());
 	pool_wait_scrubbed(ctx);
 	pool_hold_scrubber(ctx);
 
@@ -86,7 +93,7 @@ static void pool_needs_no_memory_for_known_sizes(struct kunit *test)
 	backing_put(dirty);
 	base[0] = pool_try_get(ctx, 4);
 	base[1] = pool_try_get(ctx, 8);
-	KUNIT_EXPECT_FALSE(test, heap_test_fault_taken());
+	KUNIT_EXPECT_FALSE(test, pool_took_memory());
 	KUNIT_EXPECT_PTR_EQ(test, base[0], &clean->base);
 	KUNIT_EXPECT_PTR_EQ(test, base[1], &dirty->base);
 	KUNIT_EXPECT_NULL(test, backing_use(clean, 4, DIRT));
@@ -96,7 +103,7 @@ static void pool_needs_no_memory_for_known_sizes(struct kunit *test)
 
 	heap_test_fault_arm(1);
 	KUNIT_EXPECT_EQ(test, pool_scan(ctx, 4 + 8), 4 + 8);
-	KUNIT_EXPECT_FALSE(test, heap_test_fault_taken());
+	KUNIT_EXPECT_FALSE(test, pool_took_memory());
 }
 
 static bool try_create(struct kunit *test, void *data, bool *taken)
